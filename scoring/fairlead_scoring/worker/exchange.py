@@ -1,0 +1,72 @@
+"""What passes between the worker's loop and the script: a request, an answer, and whose fault an error is."""
+
+from __future__ import annotations
+
+from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple, Union
+
+Body = Union[bytes, Iterator[bytes], AsyncIterator[bytes]]
+
+
+class Request:
+    """One scoring request as the front received it. Header names are lower case; headers are empty unless the script wants them."""
+
+    __slots__ = ("body", "dialect", "headers", "method", "path", "query", "request_id")
+
+    def __init__(
+        self,
+        body: Union[bytes, memoryview],
+        *,
+        request_id: str = "",
+        method: str = "POST",
+        path: str = "/score",
+        query: bytes = b"",
+        headers: Optional[List[Tuple[bytes, bytes]]] = None,
+        dialect: str = "score",
+    ) -> None:
+        self.body = body
+        self.request_id = request_id
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers if headers is not None else []
+        self.dialect = dialect
+
+
+class Answer:
+    """What goes back: whole bytes, or an iterator of chunks that is streamed.
+
+    failed: value of `x-ms-run-function-failed`; None leaves the header out. exec_ms: time inside `run()`, None when it was not entered.
+    """
+
+    __slots__ = ("body", "content_type", "exec_ms", "failed", "headers", "status")
+
+    def __init__(
+        self,
+        body: Body,
+        *,
+        status: int = 200,
+        content_type: str = "application/json",
+        headers: Optional[List[Tuple[str, str]]] = None,
+        failed: Optional[bool] = False,
+        exec_ms: Optional[float] = None,
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.content_type = content_type
+        self.headers = headers if headers is not None else []
+        self.failed = failed
+        self.exec_ms = exec_ms
+
+
+class BadInput(Exception):
+    """The caller's mistake; `run()` was not entered, or refused the input itself."""
+
+    def __init__(self, message: str, *, status: int = 400, detail: Optional[Dict[str, Any]] = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.detail = detail if detail is not None else {}
+
+
+class EncodeFault(Exception):
+    """`run()` returned something that cannot be put on the wire; the sentence says what, for the log."""

@@ -138,7 +138,7 @@ class Front:
         if encoding not in (b"gzip", b"x-gzip", b"deflate"):
             self.refuse(exchange, 415, f"Content-Encoding {encoding.decode('latin-1')[:40]} is not supported; send gzip, deflate or none.")
             return False
-        limit = min(self.limits.body, max(1 << 20, exchange.body.size * self.limits.expansion))
+        limit = min(self.limits.body, max(8 << 20, exchange.body.size * self.limits.expansion))
         self.release_buffered(exchange)
         try:
             exchange.body = exchange.body.unzipped(limit)

@@ -36,9 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fd", type=int, required=True, help="the link to the supervisor")
     parser.add_argument("--listen-fd", type=int, action="append", required=True, help="a listening socket")
     options = parser.parse_args(arguments)
-    control = socket.socket(fileno=options.fd)
-    first = link.Link(control).receive()
-    told: dict[str, Any] = orjson.loads(first.payload)
+    control = link.Link(socket.socket(fileno=options.fd))
+    told: dict[str, Any] = orjson.loads(control.receive().payload)
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -49,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 class FrontProcess:
     def __init__(
-        self, told: dict[str, Any], control: socket.socket, listeners: list[socket.socket], loop: asyncio.AbstractEventLoop
+        self, told: dict[str, Any], control: link.Link, listeners: list[socket.socket], loop: asyncio.AbstractEventLoop
     ) -> None:
         self._told = told
         self._settings = FrontSettings.from_json(told["settings"])
@@ -65,9 +64,10 @@ class FrontProcess:
 
     async def run(self) -> int:
         context = _tls(self._settings)
+        self._tell(link.UP, {"pid": os.getpid()})
+        await self._workers_of_my_predecessor()
         main, *others = self._listeners
         servers = [await self._listen(main, context)] + [await self._listen(other, None) for other in others]
-        self._tell(link.UP, {"pid": os.getpid()})
         ticker = self._loop.create_task(self._tick(context))
         await self._drain.wait()
         for server in servers:
@@ -77,6 +77,13 @@ class FrontProcess:
         self._lines.flush()
         self._tell(link.DRAINED, {})
         return 0
+
+    async def _workers_of_my_predecessor(self) -> None:
+        """A front that replaces another accepts connections when it can score; until then they wait in the socket's queue."""
+        for _ in range(200):
+            if len(self._front.pool.workers) >= self._told["await_workers"]:
+                return
+            await asyncio.sleep(0.01)
 
     async def _listen(self, sock: socket.socket, context: ssl.SSLContext | None) -> asyncio.AbstractServer:
         return await self._loop.create_server(lambda: Connection(self._front), sock=sock, ssl=context, backlog=BACKLOG)
@@ -98,11 +105,12 @@ class FrontProcess:
             self._lines.say("error", "front", f"The new certificate cannot be used ({error}); the old one stays.")
 
     # The supervisor's link.
-    def _hear_from(self, control: socket.socket) -> None:
-        control.setblocking(False)
-        self._control = control
-        self._inbox = link.Inbox()
-        self._loop.add_reader(control.fileno(), self._readable)
+    def _hear_from(self, control: link.Link) -> None:
+        self._control, self._inbox, read_ahead = control.take_apart()
+        self._control.setblocking(False)
+        self._loop.add_reader(self._control.fileno(), self._readable)
+        for frame in read_ahead:
+            self._hear(frame)
 
     def _readable(self) -> None:
         try:
@@ -140,7 +148,7 @@ class FrontProcess:
         if self._drain.is_set():
             return
         self._lines.say("error", "front", "The supervisor has ended unasked; a new one takes over.")
-        self._hear_from(self._resurrection.start(self._front.pool.workers.values()))
+        self._hear_from(link.Link(self._resurrection.start(self._front.pool.workers.values())))
         self._tell(link.UP, {"pid": os.getpid()})
 
 

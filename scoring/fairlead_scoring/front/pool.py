@@ -239,7 +239,7 @@ class Pool:
 
     # Deadlines: one timer, armed for the earliest that can pass.
     def _arm(self) -> None:
-        self._timer = self._loop.call_later(min(self.limits.wait, self.limits.deadline, 1.0) / 4, self._check_deadlines)
+        self._timer = self._loop.call_later(min(self.limits.wait, self.limits.deadline, 2.0) / 8, self._check_deadlines)
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()

@@ -23,7 +23,7 @@ class Handoff:
     workers: list[dict[str, Any]]
     revision: dict[str, Any] | None = None
     folder: str | None = None
-    are_children: bool = False
+    front_is_child: bool = False  # workers say so each for itself
     replaces_front: bool = False
     counts: dict[str, Any] = field(default_factory=dict)
 

@@ -154,6 +154,7 @@ class Supervisor:
             "settings": front_settings(self._options, self._listeners, self._lines),
             "options": self._options.to_json(),
             "folder": str(self._folder),
+            "await_workers": len([record for record in self._crew.workers.values() if record.state == "ready"]),
         }
         self._add_front(start_front(told, self._listeners, self._lines.fd))
 
@@ -348,7 +349,7 @@ class Supervisor:
         if taken.folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = Path(taken.folder)
-        front = FrontRecord(pid=taken.front_pid, control=Control(socket.socket(fileno=taken.front_fd)), is_child=taken.are_children)
+        front = FrontRecord(pid=taken.front_pid, control=Control(socket.socket(fileno=taken.front_fd)), is_child=taken.front_is_child)
         front.is_up = taken.replaces_front
         self._add_front(front)
         for told in taken.workers:
@@ -360,7 +361,7 @@ class Supervisor:
                 control=Control(socket.socket(fileno=told["fd"])),
                 state="ready",
                 contract=told["contract"],
-                is_child=taken.are_children,
+                is_child=told.get("is_child", False),
                 output_fd=told.get("output_fd"),
             )
             self._crew.adopt(record, Revision(**told["spec"]))
@@ -389,7 +390,7 @@ class Supervisor:
                 front_fd=front.control.sock.fileno(),
                 workers=[self._left(record) for record in ready],
                 folder=str(self._folder),
-                are_children=True,
+                front_is_child=front.is_child,
                 replaces_front=True,
             )
         )
@@ -402,7 +403,7 @@ class Supervisor:
         return {
             "worker": record.ident, "pid": record.pid, "generation": record.generation, "revision": record.revision,
             "contract": record.contract, "spec": self._crew.spec_of(record), "fd": record.control.sock.fileno(),
-            "output_fd": record.output_fd,
+            "output_fd": record.output_fd, "is_child": record.is_child,
         }  # fmt: skip
 
 

@@ -12,12 +12,13 @@ import os
 import socket
 import struct
 import threading
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 VERSION = 1
 HEAD = struct.Struct("<BBHII")  # version, kind, flags, id, payload length
 INLINE_LIMIT = 1 << 20
-MAX_FDS = 16
+PIECE = 1 << 16
+FDS_SPACE = socket.CMSG_SPACE(16 * 4)
 
 # worker ⇄ front
 SCORE, ANSWERS, CHUNK, END, ACK, CANCEL, CONTROL = range(1, 8)
@@ -89,18 +90,24 @@ class Inbox:
     """Bytes and descriptors in, whole frames out; for readers that must not block."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
+        self._buffer = bytearray(PIECE)  # one for all reads: a new one each time costs more than the read
+        self._view = memoryview(self._buffer)
+        self._held = b""
         self._fds: List[int] = []
 
-    def receive(self, sock: socket.socket) -> Iterator[Frame]:
+    def receive(self, sock: socket.socket) -> List[Frame]:
         """Read once. Raises LinkClosed at the end, BlockingIOError when there is nothing on a non-blocking socket."""
-        data, fds = receive_some(sock)
-        self._fds += fds
-        self._bytes += data
-        return self._frames()
+        size, ancillary, _, _ = sock.recvmsg_into([self._buffer], FDS_SPACE)
+        if not size:
+            raise LinkClosed("the other end has closed the link")
+        if ancillary:
+            self._take_in(ancillary)
+        held = self._held + self._view[:size] if self._held else bytes(self._view[:size])
+        return self._frames(held)
 
-    def _frames(self) -> Iterator[Frame]:
-        start, held = 0, self._bytes
+    def _frames(self, held: bytes) -> List[Frame]:
+        found: List[Frame] = []
+        view, start = memoryview(held), 0
         while len(held) - start >= HEAD.size:
             version, kind, flags, ident, length = HEAD.unpack_from(held, start)
             if version != VERSION:
@@ -108,27 +115,18 @@ class Inbox:
             end = start + HEAD.size + length
             if len(held) < end:
                 break
-            payload = memoryview(bytes(held[start + HEAD.size : end]))
+            fds = (self._fds.pop(0),) if flags & (WITH_FDS | IN_MEMFD) else ()
+            found.append(Frame(kind, flags, ident, view[start + HEAD.size : end], fds))
             start = end
-            yield Frame(kind, flags, ident, payload, self._take_fds(flags, payload))
-        if start:
-            del held[:start]
+        self._held = held[start:]
+        return found
 
-    def _take_fds(self, flags: int, payload: memoryview) -> Tuple[int, ...]:
-        if not flags & (WITH_FDS | IN_MEMFD):
-            return ()
-        return (self._fds.pop(0),)
-
-
-def receive_some(sock: socket.socket) -> Tuple[bytes, List[int]]:
-    data, ancillary, _, _ = sock.recvmsg(1 << 18, socket.CMSG_SPACE(MAX_FDS * 4))
-    if not data:
-        raise LinkClosed("the other end has closed the link")
-    fds = array.array("i")
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
-    return data, list(fds)
+    def _take_in(self, ancillary: Any) -> None:
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array.array("i")
+                fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+                self._fds += fds
 
 
 class Link:
@@ -170,6 +168,10 @@ class Link:
     def has_frame(self) -> bool:
         """Whether `receive()` would answer without reading the socket."""
         return bool(self._ready)
+
+    def take_apart(self) -> Tuple[socket.socket, Inbox, List[Frame]]:
+        """Socket, inbox and the frames that were read ahead, for an owner that goes on without blocking."""
+        return self.sock, self._inbox, self._ready
 
     def close(self) -> None:
         self.sock.close()

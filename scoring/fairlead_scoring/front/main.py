@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -43,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)  # the supervisor decides; a terminal sends these to all
     listeners = [socket.socket(fileno=fd) for fd in options.listen_fd]
+    gc.freeze()  # what is loaded now stays; the collector need not look at it again
+    gc.set_threshold(20_000, 20, 20)
     return loop.run_until_complete(FrontProcess(told, control, listeners, loop).run())
 
 

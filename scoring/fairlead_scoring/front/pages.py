@@ -147,7 +147,9 @@ class Pages:
         if document is None:
             self._front.refuse(exchange, 503, self._unready_because())
             return
-        exchange.send(200, TEXT + NO_FRAMES, docs_page(document, self._front.scoring.contract).encode())
+        scoring = self._front.scoring
+        page = docs_page(document, scoring.contract, revision=scoring.revision, has_keys=self._front.keys is not None)
+        exchange.send(200, TEXT + NO_FRAMES, page.encode())
 
     # Operation.
     def _metrics(self, exchange: Exchange) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead_scoring import __version__, bundle, formats
-from fairlead_scoring.errors import BootFault
+from fairlead_scoring.errors import BootFault, BundleFault
 from fairlead_scoring.supervisor.options import ServeOptions
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -42,19 +43,22 @@ def prepare(options: ServeOptions, generation: int, folder: Path) -> Revision:
 
 
 def _of_bundle(options: ServeOptions, generation: int, folder: Path) -> Revision:
-    opened = bundle.open_bundle(Path(str(options.bundle)))
-    manifest = opened.manifest
-    if options.unsafe_formats != "allow":
-        _refuse_unsafe(opened.path)
     work = folder / f"generation-{generation}"
-    layout = bundle.lay_out(opened, work)
+    try:
+        opened = bundle.open_bundle(Path(str(options.bundle)))
+        if options.unsafe_formats != "allow":
+            _refuse_unsafe(opened.path)
+        layout = bundle.lay_out(opened, work)
+    except bundle.BundleError as error:
+        raise BundleFault(str(error)) from error
+    manifest = opened.manifest
     serving = dict(manifest.serving)
     first = manifest.models[0] if manifest.models else None
     return Revision(
         generation=generation,
         name=opened.digest[:16],
         app_root=str(layout.app_root),
-        entry_script=str(layout.entry_script),
+        entry_script=str(layout.entry_script) if layout.entry_script else None,
         model_dir=str(layout.model_dir) if layout.model_dir else None,
         options=dict(serving, schema=manifest.schema, strict_compat=options.strict_compat),
         model={
@@ -62,7 +66,7 @@ def _of_bundle(options: ServeOptions, generation: int, folder: Path) -> Revision
             "version": first.version if first else "1",
             "platform": manifest.flavor or "python",
         },
-        sample=_sample(layout.sample if options.sample is None else Path(options.sample)),
+        sample=_sample_file(options.sample) if options.sample else _sample(opened.sample(), manifest.sample or ""),
         work_dir=str(work),
         bundle=str(opened.path),
     )
@@ -74,7 +78,7 @@ def _of_script(options: ServeOptions, generation: int) -> Revision:
     if not os.path.isfile(script):
         raise BootFault(f"The entry script {script} does not exist; name a Python file with init() and run().")
     with open(script, "rb") as file:
-        name = bundle.short_hash(file.read())
+        name = hashlib.sha256(file.read()).hexdigest()[:16]
     return Revision(
         generation=generation,
         name=name,
@@ -83,7 +87,7 @@ def _of_script(options: ServeOptions, generation: int) -> Revision:
         model_dir=options.model_dir,
         options={"strict_compat": options.strict_compat, "schema": None},
         model={"name": options.name or Path(script).stem, "version": options.version, "platform": "python"},
-        sample=_sample(Path(options.sample) if options.sample else None),
+        sample=_sample_file(options.sample) if options.sample else None,
         work_dir=None,
         bundle=None,
     )
@@ -100,13 +104,18 @@ def _refuse_unsafe(path: Path) -> None:
         )
 
 
-def _sample(path: Path | None) -> Any:
-    if path is None:
-        return None
+def _sample_file(path: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return _sample(Path(path).read_bytes(), path)
     except OSError as error:
         raise BootFault(f"The sample {path} cannot be read ({error.strerror}).") from error
+
+
+def _sample(content: bytes | None, path: str) -> Any:
+    if content is None:
+        return None
+    try:
+        return json.loads(content)
     except ValueError as error:
         raise BootFault(f"The sample {path} is not JSON ({error}); it must be a request body.") from error
 

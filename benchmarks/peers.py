@@ -1,7 +1,7 @@
 """Makes the virtual environment of every peer under benchmarks/.peers/ from its pinned requirements.
 
-    python -m benchmarks.peers                   all of them
-    python -m benchmarks.peers fastapi fairlead  some
+python -m benchmarks.peers                   all of them
+python -m benchmarks.peers fastapi fairlead  some
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def pss_of(pid: int) -> int:
 
 
 def _all_pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def _kill(pid: int) -> None:

@@ -1,7 +1,7 @@
 """Requests per CPU-second of the server's whole process tree, and p50/p99, of Fairlead and its peers.
 
-    python -m benchmarks.serving
-    python -m benchmarks.serving --peers fastapi,fairlead --models lr --connections 64 --seconds 5 --rounds 3
+python -m benchmarks.serving
+python -m benchmarks.serving --peers fastapi,fairlead --models lr --connections 64 --seconds 5 --rounds 3
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-ANSWER = b'[0,   1,   2,   3  ]'  # 20 bytes
+ANSWER = b"[0,   1,   2,   3  ]"  # 20 bytes
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"20")]
 
 

@@ -15,7 +15,7 @@ model: Any = None
 
 def init() -> None:
     global model
-    model = joblib.load(os.path.join(os.environ["AZUREML_MODEL_DIR"], "model.joblib"))
+    model = joblib.load(os.environ["AZUREML_MODEL_DIR"] + "/model.joblib")
 
 
 def run(raw_data: str) -> list[int]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from fairlead_scoring.errors import RuntimeFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor import handoff
+from fairlead_scoring.supervisor.banner import banner
 from fairlead_scoring.supervisor.child import PACKAGE, Control, WorkerRecord, adopted, end_of, send_signal
 from fairlead_scoring.supervisor.crew import Crew
 from fairlead_scoring.supervisor.fronts import Fronts
@@ -202,12 +203,25 @@ class Supervisor:
             self._crew.reload_failed(str(fault))
 
     # Start and end.
-    def _announce(self) -> None:
+    @property
+    def _url(self) -> str:
         host, port = self._listeners[0].getsockname()[:2]
-        scheme = "https" if self._options.tls_cert else "http"
-        shown = f"[{host}]" if ":" in host else host
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  (to show, not to bind)
+        return f"{'https' if self._options.tls_cert else 'http'}://{shown}:{port}"
+
+    def _announce(self) -> None:
         if not self._options.quiet:
-            self._lines.say("info", "supervisor", f"Listening on {scheme}://{shown}:{port}", pid=os.getpid())
+            self._lines.say("info", "supervisor", f"Listening on {self._url}", pid=os.getpid())
+
+    def _say_ready(self) -> None:
+        self._told_ready = True
+        self._lines.say("info", "supervisor", "Ready.")
+        if self._options.banner:
+            contract = self._crew.ready_ones()[0].contract or {}
+            prefix = f"/{self._options.prefix.strip('/')}" if self._options.prefix.strip("/") else ""
+            text = banner(self._url + prefix, contract, has_keys=self._options.keys is not None, notices=self._options.notices)
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
     def _check_boot(self) -> None:
         failure = self._crew.boot_failure
@@ -216,8 +230,7 @@ class Supervisor:
             sys.stderr.write("\n".join(part.rstrip() for part in said if part) + "\n")
             self._exit_code = failure["exit_code"]
         elif self._crew.active and not self._told_ready:
-            self._told_ready = True
-            self._lines.say("info", "supervisor", "Ready.")
+            self._say_ready()
 
     def _stop(self, grace: float) -> None:
         if self._stopping is not None:

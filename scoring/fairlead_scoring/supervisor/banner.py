@@ -1,0 +1,30 @@
+"""What a person sees when the service is ready: where it is, and a line to paste."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+WIDTH = 80
+
+
+def banner(url: str, contract: dict[str, Any], *, has_keys: bool, notices: tuple[str, ...] = ()) -> str:
+    """Plain text. `url`: scheme, host and port, with the prefix."""
+    model = contract["model"]
+    lines = ["", *[f"  Note: {notice}" for notice in notices]]
+    lines += [f"  {model.get('name', 'service')} is live.", ""]
+    lines += [f"  score    {url}/score", f"  docs     {url}/docs", f"  swagger  {url}/swagger.json", f"  metrics  {url}/metrics", ""]
+    lines += ["  Try it:", f"    {_curl(url, contract, has_keys)}", "", "  Ctrl-C ends it.", ""]
+    return "\n".join(lines) + "\n"
+
+
+def _curl(url: str, contract: dict[str, Any], has_keys: bool) -> str:
+    sample = contract.get("sample")
+    if sample is None:
+        sample = {field["name"]: field["example"] for field in contract["inputs"] if field.get("example") is not None}
+    body = sample if isinstance(sample, str) else json.dumps(sample)
+    if not sample:
+        body = '{"data": []}'
+    key = " -H \"Authorization: Bearer $FAIRLEAD_KEY\"" if has_keys else ""
+    quoted = body.replace("'", "'\\''")
+    return f"curl -H 'Content-Type: application/json'{key} -d '{quoted}' {url}/score"

@@ -14,6 +14,7 @@ from fairlead_scoring.front.docs_page import docs_page
 from fairlead_scoring.front.exchange import Exchange
 from fairlead_scoring.front.routes import Route
 from fairlead_scoring.front.v2_metadata import model_metadata
+from fairlead_scoring.worker.exchange import sample_of
 
 if TYPE_CHECKING:
     from fairlead_scoring.front.app import Front
@@ -36,6 +37,7 @@ class Pages:
             "swagger": self._swagger,
             "openapi": self._openapi,
             "docs": self._docs,
+            "sample": self._sample,
             "metrics": self._metrics,
             "status": self._status,
             "version": self._version,
@@ -134,6 +136,14 @@ class Pages:
                 json.loads(content)
                 return content
         return None
+
+    def _sample(self, exchange: Exchange) -> None:
+        contract = self._front.scoring.contract
+        sample = sample_of(contract) if contract else None
+        if sample is None:
+            self._front.refuse(exchange, 404, "This service has no sample; declare one with --sample, or give the schema an example.")
+        else:
+            self._json(exchange, 200, sample)
 
     def _docs(self, exchange: Exchange) -> None:
         document = self.document("3.1", exchange)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-WIDTH = 80
+from fairlead_scoring.worker.exchange import sample_of
+
+SHORT = 100  # characters of a body that is shown whole
 
 
 def banner(url: str, contract: dict[str, Any], *, has_keys: bool, notices: tuple[str, ...] = ()) -> str:
@@ -19,12 +21,13 @@ def banner(url: str, contract: dict[str, Any], *, has_keys: bool, notices: tuple
 
 
 def _curl(url: str, contract: dict[str, Any], has_keys: bool) -> str:
-    sample = contract.get("sample")
-    if sample is None:
-        sample = {field["name"]: field["example"] for field in contract["inputs"] if field.get("example") is not None}
+    key = ' -H "Authorization: Bearer $FAIRLEAD_KEY"' if has_keys else ""
+    post = f"curl -H 'Content-Type: application/json'{key} -d"
+    sample = sample_of(contract)
     body = sample if isinstance(sample, str) else json.dumps(sample)
-    if not sample:
-        body = '{"data": []}'
-    key = " -H \"Authorization: Bearer $FAIRLEAD_KEY\"" if has_keys else ""
+    if sample is None:
+        return f"{post} 'YOUR DATA' {url}/score"
+    if len(body) > SHORT:
+        return f"curl -s{key} {url}/sample |\n    {post} @- {url}/score"
     quoted = body.replace("'", "'\\''")
-    return f"curl -H 'Content-Type: application/json'{key} -d '{quoted}' {url}/score"
+    return f"{post} '{quoted}' {url}/score"

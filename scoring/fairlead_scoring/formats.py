@@ -1,0 +1,174 @@
+"""Which files of a folder run code of their author's choosing when a library loads them. Told by content; nothing is executed.
+
+Standard library only, Python 3.8 and later: the packaging side tells the author, the runtime refuses where its configuration denies such files.
+
+What counts: a pickle that imports something, bare or inside joblib's compression, a zip (torch.save, .npz) or a NumPy object array, and Keras
+files with a Lambda layer (marshalled bytecode). What does not: a pickle of plain values, and programs in a framework's own language, which name
+no Python: TorchScript and torch.export archives, ONNX, TensorFlow SavedModel. Those can still use memory, time and the files their operators
+reach, so take them from people you trust, or run them in a container.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Callable, Dict, List, NamedTuple, Optional, Tuple, Union, cast
+
+from fairlead_scoring.pickles import imports_of, looks_pickled
+
+EXAMINED = 64 * 2**20  # bytes of one stream that are looked at; what lies beyond counts as unknown, so as unsafe
+ZIP, NPY, HDF5 = b"PK\x03\x04", b"\x93NUMPY", b"\x89HDF\r\n\x1a\n"
+
+_COMPRESSED: Tuple[Tuple[bytes, str, Callable[[IO[bytes]], IO[bytes]]], ...] = (
+    (b"\x1f\x8b", "gzip", lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file))),
+    (b"BZh", "bz2", lambda file: bz2.BZ2File(file)),
+    (b"\xfd7zXZ\x00", "xz", lambda file: lzma.LZMAFile(file)),
+    (b"\x5d\x00\x00", "lzma", lambda file: lzma.LZMAFile(file)),
+    (b"\x78\x01", "zlib", lambda file: _inflated(file)),
+    (b"\x78\x5e", "zlib", lambda file: _inflated(file)),
+    (b"\x78\x9c", "zlib", lambda file: _inflated(file)),
+    (b"\x78\xda", "zlib", lambda file: _inflated(file)),
+)
+_OPAQUE = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstandard"}
+_BROKEN = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+
+_TORCH_DATA = re.compile(
+    r"__torch__\.|torch\.jit\._pickle\.|torch\._utils\._rebuild_\w*tensor\w*\Z|torch\._utils\._rebuild_parameter\Z|torch\.(\w+Storage|Size|device|[a-z]+\d+|bool)\Z"
+    r"|collections\.OrderedDict\Z|torch\.serialization\._get_layout\Z|torch\.storage\.UntypedStorage\Z|_codecs\.encode\Z"
+)
+
+
+class Finding(NamedTuple):
+    """Why a file is unsafe to load. `names`: what its pickle imports, as far as that can be read without running it."""
+
+    path: str
+    reason: str
+    names: Tuple[str, ...] = ()
+
+
+def unsafe_files(folder: Union[str, Path]) -> List[Tuple[str, str]]:
+    """(path relative to the folder, reason) of every file that runs code when it is loaded; also takes one file."""
+    return [(found.path, found.reason) for found in findings(folder)]
+
+
+def findings(folder: Union[str, Path]) -> List[Finding]:
+    """Like `unsafe_files`, with the names that each pickle imports. Sorted by path; links are followed."""
+    top = Path(folder)
+    if top.is_file():
+        return [found for found in [examine(top)] if found]
+    paths = sorted(Path(place, name) for place, _, names in os.walk(str(top), followlinks=True) for name in names)
+    found = [(path, examine(path)) for path in paths if path.is_file()]
+    return [each._replace(path=path.relative_to(top).as_posix()) for path, each in found if each]
+
+
+def examine(path: Path) -> Optional[Finding]:
+    """What makes this file unsafe to load, or None."""
+    with open(str(path), "rb") as file:
+        found = _stream(file, depth=0)
+    return None if found is None else Finding(path.name, found[0], found[1])
+
+
+def imported_names(path: Path) -> Tuple[str, ...]:
+    """"module.name" of what a pickle in this file imports, compressed or not; empty for other files."""
+    found = examine(path)
+    return found.names if found else ()
+
+
+_Told = Optional[Tuple[str, Tuple[str, ...]]]
+
+
+def _stream(file: IO[bytes], depth: int) -> _Told:
+    """The file may be seekable or not; `depth` keeps archives in archives from going on for ever."""
+    head = file.read(8)
+    if head.startswith(ZIP) and file.seekable():
+        return _archive(file, depth)
+    if head.startswith(HDF5):
+        return _keras(head + file.read(EXAMINED))
+    if head.startswith(NPY):
+        return _array(head + file.read(EXAMINED))
+    for magic, name, opened in _COMPRESSED:
+        if head.startswith(magic) and depth < 3 and file.seekable():
+            return _compressed(file, name, opened, depth)
+    if head[:4] in _OPAQUE:
+        return f"it is compressed with {_OPAQUE[head[:4]]}, which cannot be looked into here", ()
+    return _pickle(head + file.read(EXAMINED)) if looks_pickled(head) else None
+
+
+def _compressed(file: IO[bytes], name: str, opened: Callable[[IO[bytes]], IO[bytes]], depth: int) -> _Told:
+    file.seek(0)
+    try:
+        plain = opened(file).read(EXAMINED)
+    except _BROKEN:
+        return None  # two bytes that happened to look like a compressed stream
+    found = _stream(io.BytesIO(plain), depth + 1)
+    return None if found is None else (f"{found[0]} (inside {name} compression)", found[1])
+
+
+def _inflated(file: IO[bytes]) -> IO[bytes]:
+    return io.BytesIO(zlib.decompressobj().decompress(file.read(EXAMINED), EXAMINED))
+
+
+def _archive(file: IO[bytes], depth: int) -> _Told:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                found = _member(archive, member, depth)
+                if found:
+                    return f"its member {member.filename!r}: {found[0]}", found[1]
+    except _BROKEN:
+        return "it looks like a zip archive that cannot be read whole", ()
+    return None
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, depth: int) -> _Told:
+    with archive.open(member) as file:
+        if member.filename.endswith("config.json") and _lambda(file.read(EXAMINED)):
+            return _LAMBDA
+    with archive.open(member) as file:
+        head = file.read(4)
+        nested = head == ZIP or any(head.startswith(magic) for magic, _, _ in _COMPRESSED)
+        rest = head + file.read(EXAMINED)
+    if nested and depth >= 3:
+        return "it is an archive inside archives, too deep to look into", ()
+    found = _stream(io.BytesIO(rest), depth + 1)
+    torch_data = found is not None and found[1] and all(_TORCH_DATA.match(name) for name in found[1])
+    return None if torch_data else found
+
+
+def _array(data: bytes) -> _Told:
+    header = data[: 12 + 65536].split(b"\n", 1)[0]
+    if not re.search(rb"'descr':[^\n]*'[|<>=]?O\d*'", header):
+        return None
+    start = data.index(b"\n") + 1
+    return "it is a NumPy array of Python objects, which is a pickle", imports_of(data[start:]) or ()
+
+
+_LAMBDA: Tuple[str, Tuple[str, ...]] = ("it is a Keras model with a Lambda layer, which is Python bytecode", ())
+
+
+def _keras(data: bytes) -> _Told:
+    return _LAMBDA if _lambda(data) else None
+
+
+def _lambda(data: bytes) -> bool:
+    return re.search(rb'"class_name":\s*"(Lambda|__lambda__)"', data) is not None
+
+
+def _pickle(data: bytes) -> _Told:
+    names = imports_of(data)
+    if names is None:
+        return None
+    shown = ", ".join(sorted({name.split(".")[0] for name in names})[:6])
+    return "it is a pickle" + (f" that imports {shown}" if shown else " that imports what cannot be read from it"), names
+
+
+def summary(found: List[Finding]) -> Dict[str, str]:
+    """path -> reason, as the manifest records it."""
+    return {each.path: each.reason for each in found}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -53,11 +53,15 @@ def cpu_of(*commands: list[str | Path]) -> list[float]:
 
 
 def cpu_once(command: list[str | Path]) -> float:
-    before = os.times()
+    before = cpu_of_children()
     done = subprocess.run(command, capture_output=True, text=True)
-    after = os.times()
     assert done.returncode == 0, f"{command}: {done.stderr}"
-    return after.children_user - before.children_user + after.children_system - before.children_system
+    return cpu_of_children() - before
+
+
+def cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)  # microseconds; os.times() counts in steps of 10 ms
+    return used.ru_utime + used.ru_stime
 
 
 def closure(name: str, extras: frozenset[str] = frozenset()) -> set[str]:

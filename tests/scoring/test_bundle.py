@@ -118,7 +118,7 @@ def test_links_and_special_files_are_refused(root: Path, tmp_path: Path) -> None
     (tmp_path / "outside").write_text("secret")
     (root / "code" / "pack" / "näme ü.txt").unlink()
     (root / "code" / "pack" / "näme ü.txt").symlink_to(tmp_path / "outside")
-    with pytest.raises(BundleError, match="code/pack/näme ü.txt is a link"):
+    with pytest.raises(BundleError, match=r"code/pack/näme ü.txt is a link"):
         open_bundle(root)
     shutil.rmtree(root / "code" / "pack")
     (root / "code" / "pack").symlink_to(tmp_path)
@@ -188,7 +188,7 @@ def test_what_is_no_manifest_is_a_sentence(tmp_path: Path, raw: bytes) -> None:
 
 
 def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="is not a bundle: bundle.json cannot be read"):
+    with pytest.raises(BundleError, match=r"is not a bundle: bundle.json cannot be read"):
         open_bundle(tmp_path)
 
 

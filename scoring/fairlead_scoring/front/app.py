@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 import zlib
 from email.utils import formatdate
 from typing import Any
@@ -27,9 +28,6 @@ from fairlead_scoring.front.routes import Route, Routes
 from fairlead_scoring.front.scoring import Scoring
 from fairlead_scoring.front.settings import FrontSettings
 from fairlead_scoring.lines import LineWriter
-
-RETRY_AFTER = {429: b"retry-after: 1\r\n", 503: b"retry-after: 2\r\n"}
-JSON_HEAD = b"content-type: application/json\r\n"
 
 
 class Front:
@@ -84,13 +82,23 @@ class Front:
             return 431, str(error)
         if route is None:
             return 404, self.routes.not_found(exchange.path)
-        if self.keys is not None and not route.is_open and not self.keys.allow(exchange.header(b"authorization")):
+        if exchange.connection.is_for_operators and not (route.is_open or route.name == "metrics"):
+            return 404, "This port serves health and metrics only."
+        if not self._may_enter(exchange, route):
             return 401, "A valid key is needed: send it as `Authorization: Bearer KEY`."
         if exchange.method not in route.methods and not (exchange.method == b"OPTIONS" and self.cors):
             return 405, "The method is not allowed for the requested URL."
         if not self._is_host_expected(exchange):
             return 400, "An HTTP/1.1 request needs exactly one Host header."
         return None
+
+    def _may_enter(self, exchange: Exchange, route: Route) -> bool:
+        """Without keys everyone may; metrics are open on loopback and on the metrics port (DECISIONS 11)."""
+        if self.keys is None or route.is_open:
+            return True
+        if route.name == "metrics" and (self.settings.is_loopback or exchange.connection.is_for_operators):
+            return True
+        return self.keys.allow(exchange.header(b"authorization"))
 
     def _is_host_expected(self, exchange: Exchange) -> bool:
         return exchange.http_10 or sum(name == b"host" for name, _ in exchange.headers) == 1
@@ -128,7 +136,7 @@ class Front:
             else:
                 self.pages.show(exchange, route)
         except Exception as error:
-            self.lines.say("error", "front", f"{type(error).__name__}: {error}", request_id=self._id_text(exchange))
+            self.report(error, exchange)
             self.refuse(exchange, 500, "An unexpected internal error occurred. Check the logs for more info.")
 
     def _unzip(self, exchange: Exchange) -> bool:
@@ -208,5 +216,7 @@ class Front:
             if self.keys.trouble and self.keys.trouble != before:
                 self.lines.say("error", "front", self.keys.trouble)
 
-    def _id_text(self, exchange: Exchange) -> str:
-        return exchange.ids.request.decode() if exchange.ids else ""
+    def report(self, error: BaseException, exchange: Exchange | None = None) -> None:
+        """A mistake of ours: the whole traceback, for the log only."""
+        text = "".join(traceback.format_exception(error)).rstrip()
+        self.lines.say("error", "front", text, request_id=exchange.ids.request.decode() if exchange and exchange.ids else "")

@@ -8,15 +8,15 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from fairlead_scoring.worker.exchange import sample_of
+
 PAGE = Path(__file__).with_name("docs_page.html")
 
 
 def docs_page(document: dict[str, Any], contract: dict[str, Any], *, revision: str, has_keys: bool) -> str:
     """`document`: the OpenAPI 3.1 document; `contract`: what the worker said of its script."""
-    sample = contract.get("sample")
-    if sample is None:
-        sample = {field["name"]: field.get("example") for field in contract["inputs"] if field.get("example") is not None}
-    body = sample if isinstance(sample, str) else json.dumps(sample, indent=2)
+    sample = sample_of(contract)
+    body = sample if isinstance(sample, str) else json.dumps(sample if sample is not None else {}, indent=2)
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=escape(document["info"]["title"]),
         version=escape(str(document["info"]["version"])),

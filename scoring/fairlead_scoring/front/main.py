@@ -70,7 +70,7 @@ class FrontProcess:
         self._tell(link.UP, {"pid": os.getpid()})
         await self._workers_of_my_predecessor()
         main, *others = self._listeners
-        servers = [await self._listen(main, context)] + [await self._listen(other, None) for other in others]
+        servers = [await self._listen(main, context)] + [await self._listen(other, None, is_for_operators=True) for other in others]
         ticker = self._loop.create_task(self._tick(context))
         await self._drain.wait()
         for server in servers:
@@ -88,8 +88,13 @@ class FrontProcess:
                 return
             await asyncio.sleep(0.01)
 
-    async def _listen(self, sock: socket.socket, context: ssl.SSLContext | None) -> asyncio.AbstractServer:
-        return await self._loop.create_server(lambda: Connection(self._front), sock=sock, ssl=context, backlog=BACKLOG)
+    async def _listen(
+        self, sock: socket.socket, context: ssl.SSLContext | None, *, is_for_operators: bool = False
+    ) -> asyncio.AbstractServer:
+        def connection() -> Connection:
+            return Connection(self._front, is_for_operators=is_for_operators)
+
+        return await self._loop.create_server(connection, sock=sock, ssl=context, backlog=BACKLOG)
 
     async def _tick(self, context: ssl.SSLContext | None) -> None:
         stamp = _stamp(self._settings)
@@ -97,6 +102,7 @@ class FrontProcess:
             await asyncio.sleep(1)
             self._front.tick()
             self._lines.flush()
+            self._tell(link.BEAT, {})
             if context is not None and _stamp(self._settings) != stamp:
                 stamp = _stamp(self._settings)
                 self._reload_certificate(context)

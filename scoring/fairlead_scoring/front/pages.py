@@ -14,6 +14,7 @@ from fairlead_scoring.front.docs_page import docs_page
 from fairlead_scoring.front.exchange import Exchange
 from fairlead_scoring.front.routes import Route
 from fairlead_scoring.front.v2_metadata import model_metadata
+from fairlead_scoring.worker.exchange import sample_of
 
 if TYPE_CHECKING:
     from fairlead_scoring.front.app import Front
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 TEXT = b"content-type: text/html; charset=utf-8\r\n"
 JSON = b"content-type: application/json\r\n"
 NO_FRAMES = b"content-security-policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:\r\n"
-OWN_SWAGGER = {"2.0": ("swagger.json", "swagger2.json"), "3.0": ("swagger3.json",), "3.1": ("swagger3.1.json",)}
-SWAGGER_NAMES = {"2": "2.0", "2.0": "2.0", "3": "3.0", "3.0": "3.0", "3.1": "3.1"}
+OWN_2, OWN_3 = ("swagger2.json", "swagger.json"), ("swagger3.json",)  # a script's own documents, in its app root
+OWN_SWAGGER = {"2": OWN_2, "2.0": OWN_2, "3": OWN_3, "3.0": OWN_3, "3.1": ("swagger3.1.json",)}
 
 
 class Pages:
@@ -36,6 +37,7 @@ class Pages:
             "swagger": self._swagger,
             "openapi": self._openapi,
             "docs": self._docs,
+            "sample": self._sample,
             "metrics": self._metrics,
             "status": self._status,
             "version": self._version,
@@ -93,12 +95,7 @@ class Pages:
 
     # Descriptions.
     def _swagger(self, exchange: Exchange) -> None:
-        asked = dict(pair.partition("=")[::2] for pair in exchange.query.decode("latin-1").split("&")).get("version", "2")
-        version = SWAGGER_NAMES.get(asked)
-        if version is None:
-            self._front.refuse(exchange, 404, f"Swagger version [{asked[:20]}] is not valid. Supported versions: [2, 3, 3.1].")
-        else:
-            self._describe(exchange, version)
+        self._describe(exchange, dict(pair.partition("=")[::2] for pair in exchange.query.decode("latin-1").split("&")).get("version", "2"))
 
     def _openapi(self, exchange: Exchange) -> None:
         self._describe(exchange, "3.1")
@@ -108,39 +105,45 @@ class Pages:
         if own is not None:
             exchange.send(200, JSON, own)
             return
-        document = self.document(version, exchange)
+        try:
+            document = self.document(version, exchange)
+        except openapi.VersionError as error:
+            self._front.refuse(exchange, 404, str(error))
+            return
         if document is None:
             self._front.refuse(exchange, 503, self._unready_because())
         else:
             self._json(exchange, 200, document)
 
     def document(self, version: str, exchange: Exchange) -> dict[str, Any] | None:
+        """Raises openapi.VersionError; None while no worker has said what the script takes."""
         settings, contract = self._front.settings, self._front.scoring.contract
         if not contract:
             return None
+        scheme = "http" if settings.tls_cert is None else "https"
         host = exchange.header(b"host").decode("latin-1")
-        return openapi.document(
-            contract,
-            version=version,
-            service=openapi.Service(
-                title=settings.title,
-                version=settings.version,
-                prefix=settings.prefix,
-                host=host,
-                has_keys=self._front.keys is not None,
-                is_tls=settings.tls_cert is not None,
-            ),
+        service = openapi.Service(
+            name=settings.title, version=settings.version, prefix=settings.prefix, keys=self._front.keys is not None, url=f"{scheme}://{host}"
         )
+        return openapi.document(contract, version, service)
 
     def _own_document(self, version: str) -> bytes | None:
         root = self._front.settings.app_root
-        for name in OWN_SWAGGER[version] if root else ():
+        for name in OWN_SWAGGER.get(version, ()) if root else ():
             path = Path(str(root)) / name
             if path.is_file():
                 content = path.read_bytes()
                 json.loads(content)
                 return content
         return None
+
+    def _sample(self, exchange: Exchange) -> None:
+        contract = self._front.scoring.contract
+        sample = sample_of(contract) if contract else None
+        if sample is None:
+            self._front.refuse(exchange, 404, "This service has no sample; declare one with --sample, or give the schema an example.")
+        else:
+            self._json(exchange, 200, sample)
 
     def _docs(self, exchange: Exchange) -> None:
         document = self.document("3.1", exchange)

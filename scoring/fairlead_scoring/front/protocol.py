@@ -23,8 +23,9 @@ WRITE_HIGH_WATER = 1 << 20
 class Connection(asyncio.Protocol):
     """One client's connection. `current` is the exchange being answered, `pipeline` those that wait behind it."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, *, is_for_operators: bool = False) -> None:
         self.front = front
+        self.is_for_operators = is_for_operators  # the metrics port: health and metrics, nothing else
         self.limits = front.limits
         self.parser = httptools.HttpRequestParser(self)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]
@@ -174,6 +175,10 @@ class Connection(asyncio.Protocol):
     # What is wrong before there is a request to answer.
     def _broken(self, error: httptools.HttpParserError) -> None:
         if self.header_bytes > self.limits.headers:
+            return
+        if isinstance(error, httptools.HttpParserCallbackError):
+            self.front.report(error.__context__ or error)
+            self._fail(500, "An unexpected internal error occurred. Check the logs for more info.")
             return
         self._fail(400, "The request is not valid HTTP/1.1 ({}).".format(str(error) or type(error).__name__))
 

@@ -33,6 +33,7 @@ PLAIN = {
     b"/swagger.json": Route(name="swagger"),
     b"/openapi.json": Route(name="openapi"),
     b"/docs": Route(name="docs"),
+    b"/sample": Route(name="sample"),
     b"/metrics": Route(name="metrics"),
     b"/status": Route(name="status"),
     b"/version": Route(name="version"),

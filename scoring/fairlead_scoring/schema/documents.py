@@ -47,7 +47,8 @@ def shown(schema: Schema, version: str) -> Schema:
     """A declared schema (JSON Schema 2020-12 subset, plus `nullable`) in the words of the document's version."""
     if version not in VERSIONS:
         raise DeclarationError("OpenAPI version {!r} is unknown; write one of {}.".format(version, ", ".join(VERSIONS)))
-    out = {key: value for key, value in schema.items() if key not in _REWRITTEN}
+    unknown = _UNKNOWN_TO.get(version, frozenset())
+    out = {key: value for key, value in schema.items() if key not in _REWRITTEN and key not in unknown}
     _show_type(schema, out, version)
     _show_limits(schema, out, version)
     for key in ("items", "additionalProperties"):
@@ -65,6 +66,8 @@ def shown(schema: Schema, version: str) -> Schema:
 _REWRITTEN = frozenset(
     ["type", "items", "additionalProperties", "properties", "anyOf", "nullable", "const", "exclusiveMinimum", "exclusiveMaximum", "examples"]
 )
+
+_UNKNOWN_TO = {SWAGGER_2: frozenset(["$comment", "deprecated", "writeOnly"]), OPENAPI_30: frozenset(["$comment"])}
 
 
 def _null_among_types(schema: Schema) -> bool:

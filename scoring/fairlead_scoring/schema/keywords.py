@@ -42,6 +42,9 @@ def declare(schema: Any, where: str = "schema") -> Schema:
             out[key] = _DECLARED[key](said, f"{where}.{key}")
         else:
             raise DeclarationError("{}: keyword {!r} is not enforced here; write one of {}.".format(where, key, ", ".join(sorted(_DECLARED))))
+    if out.get("format") in INTEGERS:  # said in numbers too, for clients that leave formats alone
+        out.setdefault("minimum", INTEGERS[out["format"]][0])
+        out.setdefault("maximum", INTEGERS[out["format"]][1])
     return out
 
 

@@ -79,6 +79,7 @@ class FrontRecord:
     pid: int
     control: Control
     is_up: bool = False
+    is_linked: bool = False  # has its links to the ready workers
     is_draining: bool = False
     is_child: bool = True
     last_beat: float = field(default_factory=time.monotonic)
@@ -127,6 +128,21 @@ def start_front(told: dict[str, Any], listeners: list[socket.socket], log_fd: in
     control.tell(link.CONFIG, {**told, "log_fd": log_fd})
     process.returncode = 0
     return FrontRecord(pid=process.pid, control=control)
+
+
+def adopted(told: dict[str, Any]) -> WorkerRecord:
+    """A worker that an earlier supervisor started and handed over."""
+    return WorkerRecord(
+        ident=told["worker"],
+        pid=told["pid"],
+        generation=told["generation"],
+        revision=told["revision"],
+        control=Control(socket.socket(fileno=told["fd"])),
+        state="ready",
+        contract=told["contract"],
+        is_child=told.get("is_child", False),
+        output_fd=told.get("output_fd"),
+    )
 
 
 def send_signal(pid: int, signum: signal.Signals) -> None:

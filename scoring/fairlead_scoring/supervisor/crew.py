@@ -24,13 +24,13 @@ BACKOFF_FIRST, BACKOFF_MOST, BACKOFF_FORGET = 0.0, 30.0, 60.0
 
 
 class Crew:
-    """`attach(record)` gives a ready worker to the fronts, `retire(id)` takes one away; both are the supervisor's."""
+    """`attach(record)` gives a ready worker to the fronts, `retire(id)` takes one away; both are set by the supervisor."""
 
-    def __init__(self, options: ServeOptions, lines: LineWriter, attach: Callable[[WorkerRecord], None], retire: Callable[[str], None]) -> None:
+    def __init__(self, options: ServeOptions, lines: LineWriter) -> None:
         self._options = options
         self._lines = lines
-        self._attach = attach
-        self._retire = retire
+        self.attach: Callable[[WorkerRecord], None]
+        self.retire: Callable[[str], None]
         self.workers: dict[str, WorkerRecord] = {}
         self.revisions: dict[int, Revision] = {}
         self.active = 0  # the generation that serves; 0 before the first is ready
@@ -77,7 +77,7 @@ class Crew:
         record.contract = contract
         record.state = "ready"
         if record.generation == self.active:
-            self._attach(record)
+            self.attach(record)
         elif record.generation == self.wanted:
             self._switch_if_complete()
 
@@ -93,7 +93,7 @@ class Crew:
         self.reason = ""
         self._backoff = BACKOFF_FIRST
         for record in new:
-            self._attach(record)
+            self.attach(record)
         for record in self.workers.values():
             if record.generation < self.active and record.state in ("ready", "starting"):
                 self._dismiss(record)
@@ -102,7 +102,7 @@ class Crew:
     def _dismiss(self, record: WorkerRecord) -> None:
         if record.state == "ready":
             record.state = "retiring"
-            self._retire(record.ident)
+            self.retire(record.ident)
         else:
             self.stop(record)
 
@@ -243,6 +243,10 @@ class Crew:
             "workers": [record.told() for record in self.workers.values()],
             "expects_worker": self.expects_worker,
         }
+
+    def ready_ones(self) -> list[WorkerRecord]:
+        """Those of the active generation that can score."""
+        return [record for record in self.workers.values() if record.state == "ready" and record.generation == self.active]
 
     def spec_of(self, record: WorkerRecord) -> dict[str, Any]:
         return asdict(self.revisions[record.generation])

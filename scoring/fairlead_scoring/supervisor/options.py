@@ -62,13 +62,15 @@ class ServeOptions:
     log_level: str = "info"
     limits: dict[str, float] = field(default_factory=dict)
     quiet: bool = False
+    banner: bool = False
+    notices: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> ServeOptions:
-        listed = {name: tuple(told[name]) for name in ("cors", "watch", "prepare") if name in told}
+        listed = {name: tuple(told[name]) for name in ("cors", "watch", "prepare", "notices") if name in told}
         return cls(**{**told, **listed})
 
 
@@ -84,6 +86,9 @@ def read(arguments: list[str], environment: dict[str, str]) -> ServeOptions:
             said[path] = os.path.abspath(said[path])
     if isinstance(said.get("cors"), str):
         said["cors"] = tuple(origin.strip() for origin in said["cors"].split(",") if origin.strip())
+    for repeated in ("watch", "prepare", "notices"):
+        if repeated in said:
+            said[repeated] = tuple(said[repeated])
     known = {one.name for one in fields(ServeOptions)}
     return _checked(ServeOptions(limits=limits, **{name: value for name, value in said.items() if name in known}))
 
@@ -236,6 +241,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-form", choices=("auto", "json", "text"), help="default: text on a terminal, else json")
     add("--log-level", choices=("debug", "info", "warning", "error", "critical"))
     add("--config_file", help="JSON file with the variables of the Azure server")
+    add("--banner", action="store_const", const=True, help="say on standard output where the service is, once it is ready")
+    add("--notice", dest="notices", action="append", help=argparse.SUPPRESS)
     add("--quiet", action="store_const", const=True, help="no start-up lines")
     return _with_ignored(parser)
 

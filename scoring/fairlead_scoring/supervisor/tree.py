@@ -7,6 +7,7 @@ USR2 replaces supervisor and front by freshly started ones on the same sockets, 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import shutil
@@ -17,23 +18,20 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import json
 
 from fairlead_scoring.errors import RuntimeFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor import handoff
-from fairlead_scoring.supervisor.child import PACKAGE, Control, FrontRecord, WorkerRecord, end_of, send_signal, start_front
-from fairlead_scoring.supervisor.crew import Crew, new_link
-from fairlead_scoring.supervisor.front_settings import front_settings
+from fairlead_scoring.supervisor.banner import banner
+from fairlead_scoring.supervisor.child import PACKAGE, Control, WorkerRecord, adopted, end_of, send_signal
+from fairlead_scoring.supervisor.crew import Crew
+from fairlead_scoring.supervisor.fronts import Fronts
 from fairlead_scoring.supervisor.options import ServeOptions
 from fairlead_scoring.supervisor.preparation import Preparation
 from fairlead_scoring.supervisor.revision import Revision, prepare
 from fairlead_scoring.supervisor.watch import Watch
 from fairlead_scoring.worker import link
 
-FRONT_SILENCE = 15.0
 INTERRUPT_GRACE = 0.3
 
 
@@ -43,15 +41,18 @@ class Supervisor:
         self._lines = lines
         self._listeners = listeners
         self._selector = selectors.DefaultSelector()
-        self._fronts: list[FrontRecord] = []
-        self._crew = Crew(options, lines, self._attach, self._retire)
-        self._crew.on_started = self._watch_worker
         self._folder = Path(tempfile.mkdtemp(prefix="fairlead-"))
+        self._crew = Crew(options, lines)
+        self._fronts = Fronts(options, lines, listeners, self._crew, self._register)
+        self._fronts.folder = self._folder
+        self._crew.on_started = self._watch_worker
+        self._crew.attach = self._fronts.attach
+        self._crew.retire = self._fronts.retire
         self._generation = 0
         self._stopping: float | None = None
         self._force_at = 0.0
         self._exit_code: int | None = None
-        self._taken: handoff.Handoff | None = None
+        self._has_taken_over = False
         self._watch = Watch(options) if options.reload else None
         self._preparation = Preparation(options)
         self._told_ready = False
@@ -60,9 +61,9 @@ class Supervisor:
 
     def run(self) -> int:
         try:
-            if self._taken is None:
+            if not self._has_taken_over:
                 self._announce()
-                self._start_front()
+                self._fronts.start()
                 self._begin(self._options)
             while self._exit_code is None:
                 self._turn()
@@ -85,14 +86,14 @@ class Supervisor:
             self._forgive(now - turned - wait)  # this process stood still: silence was ours, not theirs
         self._reap()
         self._crew.look_after(now)
-        self._look_after_fronts(now)
-        self._tell_news()
+        self._fronts.look_after(now)
+        self._fronts.tell_news()
         self._check_boot()
         self._check_reload()
         self._check_stopping(now)
 
     def _forgive(self, lag: float) -> None:
-        for record in (*self._crew.workers.values(), *self._fronts):
+        for record in (*self._crew.workers.values(), *self._fronts.records):
             record.last_beat += lag
 
     # Workers.
@@ -113,7 +114,6 @@ class Supervisor:
             self._crew.failed(record, json.loads(bytes(frame.payload)))
 
     def _worker_closed(self, record: WorkerRecord) -> None:
-        self._selector.unregister(record.control.sock)
         record.control.close()
         if not record.is_child and record.ident in self._crew.workers:
             send_signal(record.pid, signal.SIGKILL)
@@ -133,92 +133,6 @@ class Supervisor:
                 os.close(fd)
                 record.output_fd = None
 
-    def _attach(self, record: WorkerRecord) -> None:
-        for front in self._fronts:
-            if front.is_up and not front.is_draining:
-                self._attach_to(front, record)
-
-    def _attach_to(self, front: FrontRecord, record: WorkerRecord) -> None:
-        told = {"worker": record.ident, "pid": record.pid, "generation": record.generation, "revision": record.revision}
-        sock = new_link(record)
-        front.control.tell(link.ADD, {**told, "contract": record.contract, "spec": self._crew.spec_of(record)}, fd=sock.fileno())
-        sock.close()
-
-    def _retire(self, ident: str) -> None:
-        for front in self._fronts:
-            front.control.tell(link.RETIRE, {"worker": ident})
-
-    # Fronts.
-    def _start_front(self) -> None:
-        told = {
-            "settings": front_settings(self._options, self._listeners, self._lines),
-            "options": self._options.to_json(),
-            "folder": str(self._folder),
-            "await_workers": len([record for record in self._crew.workers.values() if record.state == "ready"]),
-        }
-        self._add_front(start_front(told, self._listeners, self._lines.fd))
-
-    def _add_front(self, front: FrontRecord) -> None:
-        self._fronts.append(front)
-        self._register(front.control, lambda frame: self._front_said(front, frame), lambda: self._front_closed(front))
-
-    def _front_said(self, front: FrontRecord, frame: link.Frame) -> None:
-        front.last_beat = time.monotonic()
-        told: dict[str, Any] = json.loads(bytes(frame.payload)) if frame.payload else {}
-        if frame.kind == link.UP:
-            self._front_up(front)
-        elif frame.kind == link.RETIRED:
-            self._crew.retired(told["worker"])
-        elif frame.kind == link.OVERDUE:
-            self._crew.overdue(told["worker"], told["ms"])
-        elif frame.kind == link.RECOVERED:
-            self._crew.recovered(told["worker"])
-
-    def _front_up(self, front: FrontRecord) -> None:
-        front.is_up = True
-        if self._taken is None or self._taken.replaces_front:
-            for record in self._crew.workers.values():
-                if record.state == "ready" and record.generation == self._crew.active:
-                    self._attach_to(front, record)
-        for other in self._fronts:
-            if other is not front and other.is_up and not other.is_draining:
-                other.is_draining = True
-                other.control.tell(link.DRAIN, {"grace": self._options.drain_grace})
-
-    def _front_closed(self, front: FrontRecord) -> None:
-        self._selector.unregister(front.control.sock)
-        front.control.close()
-        if not front.is_child and front in self._fronts:
-            self._front_ended(front, "ended")
-
-    def _front_ended(self, front: FrontRecord, how: str) -> None:
-        self._fronts.remove(front)
-        if self._stopping is not None or front.is_draining:
-            return
-        self._taken = None
-        self._lines.say("error", "supervisor", f"The front (pid {front.pid}) {how}; a new one is started, models stay loaded.")
-        self._start_front()
-
-    def _look_after_fronts(self, now: float) -> None:
-        for front in self._fronts:
-            if now - front.last_beat > FRONT_SILENCE + (self._options.limits.get("deadline", 60.0) if front.is_draining else 0):
-                front.last_beat = now
-                self._lines.say("error", "supervisor", f"The front (pid {front.pid}) has been silent for {FRONT_SILENCE:.0f} s and is replaced.")
-                send_signal(front.pid, signal.SIGKILL)
-
-    def _tell_news(self) -> None:
-        fronts = [front.pid for front in self._fronts]
-        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": fronts[-1] if fronts else None}
-        said = json.dumps({**news, "workers": [{**worker, "resident": None} for worker in news["workers"]]})
-        now = time.monotonic()
-        if said != getattr(self, "_last_news", "") or now - self._last_news_at > 5.0:
-            self._last_news, self._last_news_at = said, now
-            for front in self._fronts:
-                front.control.tell(link.NEWS, news)
-
-    _last_news = ""
-    _last_news_at = 0.0
-
     # Children, signals, selector.
     def _register(self, control: Control, hear: Callable[[link.Frame], None], closed: Callable[[], None]) -> None:
         def readable() -> None:
@@ -228,6 +142,7 @@ class Supervisor:
             except BlockingIOError:
                 return
             except (link.LinkClosed, OSError):
+                self._selector.unregister(control.sock)
                 closed()
 
         self._selector.register(control.sock, selectors.EVENT_READ, readable)
@@ -247,9 +162,7 @@ class Supervisor:
             if record.pid == pid:
                 self._drain_output(record)
                 self._crew.ended(record, how)
-        for front in list(self._fronts):
-            if front.pid == pid:
-                self._front_ended(front, how)
+        self._fronts.child_ended(pid, how)
         self._preparation.child_ended(pid, how)
 
     def _drain_output(self, record: WorkerRecord) -> None:
@@ -290,12 +203,25 @@ class Supervisor:
             self._crew.reload_failed(str(fault))
 
     # Start and end.
-    def _announce(self) -> None:
+    @property
+    def _url(self) -> str:
         host, port = self._listeners[0].getsockname()[:2]
-        scheme = "https" if self._options.tls_cert else "http"
-        shown = f"[{host}]" if ":" in host else host
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  (to show, not to bind)
+        return f"{'https' if self._options.tls_cert else 'http'}://{shown}:{port}"
+
+    def _announce(self) -> None:
         if not self._options.quiet:
-            self._lines.say("info", "supervisor", f"Listening on {scheme}://{shown}:{port}", pid=os.getpid())
+            self._lines.say("info", "supervisor", f"Listening on {self._url}", pid=os.getpid())
+
+    def _say_ready(self) -> None:
+        self._told_ready = True
+        self._lines.say("info", "supervisor", "Ready.")
+        if self._options.banner:
+            contract = self._crew.ready_ones()[0].contract or {}
+            prefix = f"/{self._options.prefix.strip('/')}" if self._options.prefix.strip("/") else ""
+            text = banner(self._url + prefix, contract, has_keys=self._options.keys is not None, notices=self._options.notices)
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
     def _check_boot(self) -> None:
         failure = self._crew.boot_failure
@@ -304,8 +230,7 @@ class Supervisor:
             sys.stderr.write("\n".join(part.rstrip() for part in said if part) + "\n")
             self._exit_code = failure["exit_code"]
         elif self._crew.active and not self._told_ready:
-            self._told_ready = True
-            self._lines.say("info", "supervisor", "Ready.")
+            self._say_ready()
 
     def _stop(self, grace: float) -> None:
         if self._stopping is not None:
@@ -315,16 +240,14 @@ class Supervisor:
         self._force_at = self._stopping + grace + self._options.limits.get("deadline", 60.0) + 2.0
         for listener in self._listeners:
             listener.close()
-        for front in self._fronts:
-            front.is_draining = True
-            front.control.tell(link.DRAIN, {"grace": grace})
+        self._fronts.drain(grace)
 
     def _check_stopping(self, now: float) -> None:
         if self._stopping is None:
             return
         if now > self._force_at:
             self._exit_code = 0
-        elif not self._fronts:
+        elif not self._fronts.records:
             for record in self._crew.workers.values():
                 if record.state != "stopping":
                     self._crew.stop(record)
@@ -332,11 +255,10 @@ class Supervisor:
                 self._exit_code = 0
 
     def _end_everything(self) -> None:
-        for front in self._fronts:
-            send_signal(front.pid, signal.SIGKILL)
+        self._fronts.kill_all()
         self._crew.kill_all()
         deadline = time.monotonic() + 2.0
-        while (self._fronts or self._crew.workers) and time.monotonic() < deadline:
+        while (self._fronts.records or self._crew.workers) and time.monotonic() < deadline:
             self._selector.select(0.02)
             self._reap()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -345,66 +267,33 @@ class Supervisor:
     # Taking over.
     def take_over(self, taken: handoff.Handoff) -> None:
         """Everything that an earlier supervisor left running."""
-        self._taken = taken
+        self._has_taken_over = self._told_ready = True
         if taken.folder:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = Path(taken.folder)
-        front = FrontRecord(pid=taken.front_pid, control=Control(socket.socket(fileno=taken.front_fd)), is_child=taken.front_is_child)
-        front.is_up = taken.replaces_front
-        self._add_front(front)
+            self._folder = self._fronts.folder = Path(taken.folder)
+        self._fronts.adopt(taken)
         for told in taken.workers:
-            record = WorkerRecord(
-                ident=told["worker"],
-                pid=told["pid"],
-                generation=told["generation"],
-                revision=told["revision"],
-                control=Control(socket.socket(fileno=told["fd"])),
-                state="ready",
-                contract=told["contract"],
-                is_child=told.get("is_child", False),
-                output_fd=told.get("output_fd"),
-            )
+            record = adopted(told)
             self._crew.adopt(record, Revision(**told["spec"]))
             self._watch_worker(record)
-        self._generation = max([record.generation for record in self._crew.workers.values()], default=0)
-        self._told_ready = True
+        self._generation = self._crew.active
         self._lines.say("info", "supervisor", "A new supervisor has taken over.", pid=os.getpid(), workers=len(taken.workers))
         if taken.replaces_front:
-            self._start_front()
+            self._fronts.start()
 
     def _replace_self(self) -> None:
         """Become a freshly loaded supervisor: same pid, same children, same sockets; then a new front takes over from the old."""
-        if self._stopping is not None or not self._fronts or self._crew.wanted != self._crew.active:
+        if self._stopping is not None or not self._fronts.records or self._crew.wanted != self._crew.active:
             self._lines.say("warning", "supervisor", "Not replaced: the service is stopping or reloading.")
             return
-        front = self._fronts[-1]
-        ready = [record for record in self._crew.workers.values() if record.state == "ready"]
-        fds = [front.control.sock.fileno(), self._lines.fd, *(listener.fileno() for listener in self._listeners)]
-        fds += [record.control.sock.fileno() for record in ready] + [record.output_fd for record in ready if record.output_fd is not None]
         left = handoff.leave(
-            handoff.Handoff(
-                options=self._options,
-                listener_fds=[listener.fileno() for listener in self._listeners],
-                log_fd=self._lines.fd,
-                front_pid=front.pid,
-                front_fd=front.control.sock.fileno(),
-                workers=[self._left(record) for record in ready],
-                folder=str(self._folder),
-                front_is_child=front.is_child,
-                replaces_front=True,
+            handoff.of(
+                options=self._options, listeners=self._listeners, log_fd=self._lines.fd, folder=str(self._folder),
+                front=self._fronts.records[-1], workers=[(record, self._crew.spec_of(record)) for record in self._crew.ready_ones()],
             )
-        )
-        for fd in fds:
-            os.set_inheritable(fd, True)
+        )  # fmt: skip
         self._lines.flush()
         os.execv(sys.executable, [sys.executable, PACKAGE, "serve", "--adopt-fd", str(left)])  # noqa: S606  (ourselves)
-
-    def _left(self, record: WorkerRecord) -> dict[str, Any]:
-        return {
-            "worker": record.ident, "pid": record.pid, "generation": record.generation, "revision": record.revision,
-            "contract": record.contract, "spec": self._crew.spec_of(record), "fd": record.control.sock.fileno(),
-            "output_fd": record.output_fd, "is_child": record.is_child,
-        }  # fmt: skip
 
 
 def _signal_pipe() -> int:

@@ -79,7 +79,7 @@ def examine(path: Path) -> Optional[Finding]:
 
 
 def imported_names(path: Path) -> Tuple[str, ...]:
-    """"module.name" of what a pickle in this file imports, compressed or not; empty for other files."""
+    """ "module.name" of what a pickle in this file imports, compressed or not; empty for other files."""
     found = examine(path)
     return found.names if found else ()
 

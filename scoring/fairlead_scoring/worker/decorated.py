@@ -64,7 +64,7 @@ def convert(decorated: List[Decorated], arguments: Dict[str, Any]) -> None:
         given = arguments[one.name]
         try:
             arguments[one.name] = deserialize(given, one.type, one.name)
-        except Exception as error:  # noqa: BLE001  (whatever the library or a user's own type raises, the value did not fit)
+        except Exception as error:
             raise _refused(one, given, error) from error
 
 
@@ -76,18 +76,18 @@ def _refused(one: Decorated, given: Any, error: Exception) -> BadInput:
             check(field, given)
         except Mismatch as mismatch:
             return BadInput(str(mismatch), detail={"errors": mismatch.errors()})
-    said = "{}: {}".format(one.name, str(error) or type(error).__name__)
+    said = f"{one.name}: {str(error) or type(error).__name__}"
     return BadInput(said, detail={"errors": [{"field": one.name, "row": None, "column": None, "expected": said, "got": shorten(given)}]})
 
 
 def field_of(one: Decorated) -> Optional[Field]:
     """The same declaration in our own words; None where there are none (a user's own type, a structured dtype)."""
     kind = type(one.type).__name__
-    sample = getattr(one.type, "sample_input", None)
+    sample: Any = getattr(one.type, "sample_input", None)
     required = not one.optional
     try:
         if kind == "NumpyParameterType" and sample.dtype.names is None:
-            shape = (-1,) + tuple(sample.shape[1:]) if one.type.enforce_shape and sample.ndim else None
+            shape = (-1, *sample.shape[1:]) if one.type.enforce_shape and sample.ndim else None
             return Field(one.name, Tensor(_dtype(sample.dtype), shape), required=required, example=sample[:3].tolist())
         if kind == "PandasParameterType" and one.type.orient in ("records", "split", "values"):
             columns = tuple(Column(str(name), _dtype(dtype)) for name, dtype in sample.dtypes.items())

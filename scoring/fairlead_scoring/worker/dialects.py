@@ -19,7 +19,7 @@ def bind(request: Request, signature: Signature) -> Dict[str, Any]:
         if field.name in body:
             arguments[field.name] = _value(field, body[field.name])
         elif field.required:
-            raise BadInput("A value is not provided for the {!r} parameter.".format(field.name))
+            raise BadInput(f"A value is not provided for the {field.name!r} parameter.")
         else:
             arguments[field.name] = field.default
     return arguments

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import json
 import sys
 import uuid
-from typing import Any, AsyncIterator, Iterator, Union
+from typing import Any, AsyncIterator, Iterator
 
 from fairlead_scoring.worker.exchange import Answer, EncodeFault, Request
 from fairlead_scoring.worker.reading import header
@@ -32,16 +32,16 @@ def to_json(result: Any) -> bytes:
     try:
         return json.dumps(result, default=native).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
-        raise EncodeFault("run() returned {}, which cannot be encoded as JSON: {}".format(type(result).__name__, error)) from error
+        raise EncodeFault(f"run() returned {type(result).__name__}, which cannot be encoded as JSON: {error}") from error
 
 
-def native(value: Any) -> Any:
+def native(value: Any) -> Any:  # noqa: PLR0911  (one per kind of value)
     """What JSON lacks: numpy, pandas, dates, decimals, bytes (base64), sets, enums, dataclasses, pydantic models."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+    if isinstance(value, (dt.datetime, dt.date, dt.time)):
         return value.isoformat()
-    if isinstance(value, datetime.timedelta):
+    if isinstance(value, dt.timedelta):
         return value.total_seconds()
     if isinstance(value, decimal.Decimal):
         return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
@@ -71,7 +71,7 @@ def _of_library(value: Any) -> Any:
             return convert()
     if hasattr(value, "numpy"):
         return value.numpy().tolist()
-    raise TypeError("Object of type {} is not JSON serializable".format(type(value).__name__))
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def is_stream(result: Any) -> bool:
@@ -126,5 +126,5 @@ def _piece(item: Any) -> bytes:
 
 
 def _event(item: Any) -> bytes:
-    text: Union[str, bytes] = item if isinstance(item, str) else to_json(item).decode()
-    return "".join("data: {}\n".format(line) for line in (text.splitlines() or [""])).encode("utf-8") + b"\n"
+    text: str = item if isinstance(item, str) else to_json(item).decode()
+    return "".join(f"data: {line}\n" for line in (text.splitlines() or [""])).encode("utf-8") + b"\n"

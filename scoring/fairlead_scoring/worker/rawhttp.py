@@ -11,11 +11,11 @@ class AMLRequest:
         return request
 
 
-def is_raw(run: Any) -> bool:
+def is_raw(_run: Any) -> bool:
     return False
 
 
-def is_response(result: Any) -> bool:
+def is_response(_result: Any) -> bool:
     return False
 
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, Union
+from typing import Any, Callable, Dict, List, Optional, Union
 from urllib.parse import parse_qsl
 
 from fairlead_scoring.worker.exchange import BadInput, Request
 
-try:
-    import orjson
-except ImportError:  # the user's environment decides
-    fast_loads = json.loads
-else:
-    fast_loads = orjson.loads
-
 DEPTH_LIMIT = 100
 BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_parse: Optional[Callable[[Any], Any]] = None
 JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json\b", re.IGNORECASE)
 
 
@@ -28,7 +22,7 @@ def text_of(request: Request) -> str:
     try:
         return str(request.body, "utf-8")
     except UnicodeDecodeError as error:
-        raise BadInput("Input cannot be decoded as UTF-8: {}".format(error)) from None
+        raise BadInput(f"Input cannot be decoded as UTF-8: {error}") from None
 
 
 def query_of(request: Request) -> Dict[str, Any]:
@@ -60,7 +54,7 @@ def object_of(request: Request) -> Dict[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise BadInput("POST body could not be decoded as JSON: {}".format(error)) from None
+        raise BadInput(f"POST body could not be decoded as JSON: {error}") from None
     if not isinstance(found, dict):
         raise BadInput("POST body should be a JSON dictionary.")
     return found
@@ -72,9 +66,30 @@ def json_of(body: Union[bytes, memoryview]) -> Any:
         raise BadInput("The body is empty; send JSON.")
     refuse_depth(body)
     try:
-        return fast_loads(body)
+        return parser_of_json()(body)
     except (ValueError, RecursionError) as error:
-        raise BadInput("The body could not be decoded as JSON: {}".format(error)) from None
+        raise BadInput(f"The body could not be decoded as JSON: {error}") from None
+
+
+def parser_of_json() -> Callable[[Any], Any]:
+    """orjson where the user's environment has it: several times faster, and strict."""
+    global _parse  # noqa: PLW0603  (found once per process)
+    if _parse is None:
+        try:
+            import orjson
+        except ImportError:
+            _parse = _strict
+        else:
+            _parse = orjson.loads
+    return _parse
+
+
+def _strict(body: Any) -> Any:
+    return json.loads(bytes(body), parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def refuse_depth(body: Union[bytes, memoryview]) -> None:
@@ -88,7 +103,7 @@ def refuse_depth(body: Union[bytes, memoryview]) -> None:
         if first in b"[{":
             depth += 1
             if depth > DEPTH_LIMIT:
-                raise BadInput("The JSON is nested deeper than {} levels.".format(DEPTH_LIMIT))
+                raise BadInput(f"The JSON is nested deeper than {DEPTH_LIMIT} levels.")
         elif first in b"]}":
             depth -= 1
 
@@ -106,6 +121,5 @@ def titled_headers(request: Request) -> Dict[str, str]:
     for name, value in request.headers:
         title = "-".join(part.capitalize() for part in name.decode("latin-1").split("-"))
         text = value.decode("latin-1")
-        found[title] = "{},{}".format(found[title], text) if title in found else text
+        found[title] = f"{found[title]},{text}" if title in found else text
     return found
-

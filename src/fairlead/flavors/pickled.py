@@ -17,7 +17,9 @@ DISTRIBUTIONS = {
     "scipy": "scipy", "sklearn": "scikit-learn", "sklearn_pandas": "sklearn-pandas", "skops": "skops", "statsmodels": "statsmodels", "torch": "torch",
     "xgboost": "xgboost",
 }  # fmt: skip
-_STANDARD = frozenset(["__builtin__", "_codecs", "builtins", "collections", "copy_reg", "copyreg", "functools", "operator", "re", "datetime", "_operator", "decimal", "uuid"])
+_STANDARD = frozenset(
+    ["__builtin__", "_codecs", "builtins", "collections", "copy_reg", "copyreg", "functools", "operator", "re", "datetime", "_operator", "decimal", "uuid"]
+)
 
 # scikit-learn release -> the first and last Python that it has wheels for.
 _PYTHONS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fairlead_scoring.schema import Signature, check
 
 from fairlead.flavors import detect
-from fairlead_scoring.schema import Signature, check
 
 Serve = Callable[[Path], "Served"]
 

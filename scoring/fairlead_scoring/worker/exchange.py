@@ -10,7 +10,7 @@ Body = Union[bytes, Iterator[bytes], AsyncIterator[bytes]]
 class Request:
     """One scoring request as the front received it. Header names are lower case; headers are empty unless the script wants them."""
 
-    __slots__ = ("body", "dialect", "headers", "method", "path", "query", "request_id")
+    __slots__ = ("body", "dialect", "headers", "method", "path", "query", "reply", "request_id")
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class Request:
         self.query = query
         self.headers = headers if headers is not None else []
         self.dialect = dialect
+        self.reply: Optional[Callable[[Any], Answer]] = None  # how this dialect wants the result; set by its reader
 
 
 class Answer:

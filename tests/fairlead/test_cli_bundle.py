@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import LogisticRegression
+
+from fairlead.bundles import open_bundle
 
 FAIRLEAD = (sys.executable, "-c", "from fairlead.cli import main; main()")
 
@@ -83,3 +87,14 @@ def test_a_command_has_its_own_help_and_the_version_shows(place: Path) -> None:
     for option in ("--script", "--source-dir", "--requirements", "--conda", "--schema", "--sample", "--name", "--verify", "--json", "-o"):
         assert option in shown.stdout
     assert run("--version", cwd=place).stdout.startswith("fairlead 0.")
+
+
+def test_without_a_script_the_models_flavor_makes_the_service(place: Path) -> None:
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    (place / "iris.pkl").write_bytes(pickle.dumps(model))
+    done = run("bundle", "iris.pkl", "-o", "out", cwd=place)
+    assert done.returncode == 0, done.stderr
+    manifest = open_bundle(place / "out").manifest
+    assert (manifest.name, manifest.flavor) == ("iris", "scikit-learn")
+    assert "scikit-learn==" in (place / "out" / "requirements.txt").read_text()
+    compile((place / "out" / "code" / "score.py").read_text(), "score.py", "exec")

@@ -63,11 +63,8 @@ def bundle(
 
 
 def inspect(path: Path) -> flavors.Found:
-    """What the flavors say of a model, in the command's own errors; what its author should know goes to standard error."""
-    try:
-        found = flavors.inspect(path)
-    except flavors.FlavorError as fault:
-        raise UsageError(str(fault)) from fault
+    """What the flavors say of a model; what its author should know goes to standard error."""
+    found = flavors.inspect(path)
     for note in found.notes:
         typer.echo(f"fairlead: {note}", err=True)
     return found

@@ -21,6 +21,8 @@ Type = Union[Tensor, Table]
 METHODS = ("predict_proba", "predict", "decision_function", "predict_log_proba", "score_samples", "transform")
 WITH_CATEGORIES = ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder")
 READS_TEXT = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
+# Fitted trees are arrays; skops asks about them all the same. Every forest has some.
+PLAIN_DATA = ("sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.", "sklearn._loss.")
 
 model: Any = None
 finite = False  # the schema check has seen to it that every number is finite, so scikit-learn need not look again
@@ -32,8 +34,10 @@ def init() -> None:
     if not methods(model):
         raise TypeError(f"The file holds a {type(model).__name__}, which has none of {', '.join(METHODS)}. Write a score.py for it.")
     for part in parts(model, set()):
-        if getattr(part, "n_jobs", None) not in (None, 1):
-            part.n_jobs = 1 if type(part).__module__.startswith("sklearn.") else threads()
+        if type(part).__module__.startswith(("xgboost.", "lightgbm.")):
+            part.n_jobs = threads()
+        elif getattr(part, "n_jobs", None) not in (None, 1):
+            part.n_jobs = 1
     finite = nulls(model) == "refuses"
 
 
@@ -77,10 +81,10 @@ def load_skops(path: str) -> Any:
     import skops.io
 
     named = os.environ.get("FAIRLEAD_SKOPS_TRUSTED", "").split(",")
-    unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in named]
+    unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in named and not name.startswith(PLAIN_DATA)]
     if unknown:
         raise TypeError(f"The skops file holds {', '.join(unknown)}, which skops does not trust. If you do, set FAIRLEAD_SKOPS_TRUSTED={','.join(unknown)}.")
-    return skops.io.load(path, trusted=[name for name in named if name])
+    return skops.io.load(path, trusted=[*filter(None, named), *(name for name in skops.io.get_untrusted_types(file=path) if name.startswith(PLAIN_DATA))])
 
 
 def methods(estimator: Any) -> List[str]:
@@ -167,16 +171,16 @@ def column_kinds(estimator: Any, names: List[Any]) -> Dict[Any, Tuple[str, bool,
 
 def branch_kinds(branch: Any, columns: List[Any], later_takes_nulls: bool) -> Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]]:
     if isinstance(branch, str):
-        return {name: ("object", True, None) if branch == "drop" else ("float64", later_takes_nulls, None) for name in columns}
+        return dict.fromkeys(columns, ("object", True, None) if branch == "drop" else ("float64", later_takes_nulls, None))
     chain = steps(branch)
     if any(type(step).__name__ in WITH_CATEGORIES for step in chain):
         return encoded(chain, columns)
     if type(chain[0]).__name__ in READS_TEXT:
-        return {name: ("str", False, None) for name in columns}
+        return dict.fromkeys(columns, ("str", False, None))
     policy = nulls(branch)
     nullable = policy == "absorbs" or (policy == "passes" and later_takes_nulls)
     known = type(chain[0]).__module__.startswith("sklearn.") and type(chain[0]).__name__ != "FunctionTransformer"
-    return {name: ("float64" if known else "object", nullable, None) for name in columns}
+    return dict.fromkeys(columns, ("float64" if known else "object", nullable, None))
 
 
 def encoded(chain: List[Any], columns: List[Any]) -> Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]]:

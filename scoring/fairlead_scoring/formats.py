@@ -27,7 +27,7 @@ EXAMINED = 64 * 2**20  # bytes of one stream that are looked at; what lies beyon
 ZIP, NPY, HDF5 = b"PK\x03\x04", b"\x93NUMPY", b"\x89HDF\r\n\x1a\n"
 
 _COMPRESSED: Tuple[Tuple[bytes, str, Callable[[IO[bytes]], IO[bytes]]], ...] = (
-    (b"\x1f\x8b", "gzip", lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file))),
+    (b"\x1f\x8b", "gzip", lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file))),  # closes with the file it reads
     (b"BZh", "bz2", lambda file: bz2.BZ2File(file)),
     (b"\xfd7zXZ\x00", "xz", lambda file: lzma.LZMAFile(file)),
     (b"\x5d\x00\x00", "lzma", lambda file: lzma.LZMAFile(file)),

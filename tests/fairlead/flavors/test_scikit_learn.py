@@ -88,7 +88,7 @@ def test_columns_and_categories_come_from_the_column_transformer(tmp_path: Path,
     model = make_pipeline(split, LogisticRegression()).fit(frame(), [0, 1, 1, 0])
     served = serve(saved(tmp_path, model))
     columns = {each["name"]: each for each in served.said["inputs"][0]["type"]["columns"]}
-    assert columns["age"]["dtype"] == "float64" and columns["age"]["nullable"]
+    assert (columns["age"]["dtype"], columns["age"]["nullable"]) == ("float64", True)
     assert columns["city"]["categories"] == ["Oslo", "Rome"]
     assert columns["note"]["dtype"] == "object"
     assert not columns["size"]["nullable"]
@@ -116,11 +116,11 @@ def test_clusters_outliers_sparse_and_several_outputs(tmp_path: Path, serve: Ser
     model = MultiOutputClassifier(LogisticRegression(max_iter=500)).fit(IRIS, target)
     served = serve(saved(tmp_path, model))
     rows = served.run(IRIS[:5], "predict_proba")["predict_proba"]
-    assert len(rows) == 5 and [len(each) for each in rows[0]] == [2, 3]
+    assert [len(rows), *(len(each) for each in rows[0])] == [5, 2, 3]
     assert served.run(IRIS[:5])["predict"].shape == (5, 2)
 
 
-@pytest.mark.parametrize("model", [KMeans(3, n_init=1), IsolationForest(5), LinearRegression()])
+@pytest.mark.parametrize("model", [KMeans(3, n_init=1), IsolationForest(n_estimators=5), LinearRegression()])
 def test_models_without_probabilities_predict_by_default(tmp_path: Path, serve: Serve, model: Any) -> None:
     served = serve(saved(tmp_path, model.fit(IRIS, SPECIES)))
     assert served.said["inputs"][1]["default"] == "predict"

@@ -60,7 +60,8 @@ def describe() -> dict[str, Any]:
         simple = {"method": "predict"}
         said["defaults"] = {"v2": simple, "invocations": simple, "designer": simple}
     keys = list(compiled.get("methods", outputs))
-    answer = {"type": "object", "properties": {key: {"type": "array", "items": {}} for key in keys}, "additionalProperties": False}
+    unknown = {"type": "object", "properties": {key: {"type": "array", "items": {}} for key in keys}, "additionalProperties": False}
+    answer = compiled.get("output", unknown)
     signature = Signature(tuple(inputs), Field("output", Value(answer)))
     return {**signature.to_json(), **said, "sample": {each.name: sample(each.type) for each in inputs if each.required}}
 

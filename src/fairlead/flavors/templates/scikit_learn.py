@@ -21,6 +21,8 @@ Type = Union[Tensor, Table]
 METHODS = ("predict_proba", "predict", "decision_function", "predict_log_proba", "score_samples", "transform")
 WITH_CATEGORIES = ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder")
 READS_TEXT = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
+# Fitted trees are arrays; skops asks about them all the same. Every forest has some.
+PLAIN_DATA = ("sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.", "sklearn._loss.")
 
 model: Any = None
 finite = False  # the schema check has seen to it that every number is finite, so scikit-learn need not look again
@@ -32,8 +34,10 @@ def init() -> None:
     if not methods(model):
         raise TypeError(f"The file holds a {type(model).__name__}, which has none of {', '.join(METHODS)}. Write a score.py for it.")
     for part in parts(model, set()):
-        if getattr(part, "n_jobs", None) not in (None, 1):
-            part.n_jobs = 1 if type(part).__module__.startswith("sklearn.") else threads()
+        if type(part).__module__.startswith(("xgboost.", "lightgbm.")):
+            part.n_jobs = threads()
+        elif getattr(part, "n_jobs", None) not in (None, 1):
+            part.n_jobs = 1
     finite = nulls(model) == "refuses"
 
 
@@ -77,10 +81,10 @@ def load_skops(path: str) -> Any:
     import skops.io
 
     named = os.environ.get("FAIRLEAD_SKOPS_TRUSTED", "").split(",")
-    unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in named]
+    unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in named and not name.startswith(PLAIN_DATA)]
     if unknown:
         raise TypeError(f"The skops file holds {', '.join(unknown)}, which skops does not trust. If you do, set FAIRLEAD_SKOPS_TRUSTED={','.join(unknown)}.")
-    return skops.io.load(path, trusted=[name for name in named if name])
+    return skops.io.load(path, trusted=[*filter(None, named), *(name for name in skops.io.get_untrusted_types(file=path) if name.startswith(PLAIN_DATA))])
 
 
 def methods(estimator: Any) -> list[str]:

@@ -30,7 +30,7 @@ class Scoring:
     def __init__(self, front: Front) -> None:
         self._front = front
         self._version = b"x-ms-server-version: fairlead/%b\r\n" % __version__.encode() if front.settings.says_version else b""
-        self._tail = self._version
+        self._tails = {"": self._version}  # of each revision, what its answers say of the server
         self.revision = ""
         self.contract: dict[str, Any] = {}
         pool = front.pool
@@ -41,7 +41,7 @@ class Scoring:
         """From now on answers come from this revision."""
         self.contract = contract
         self.revision = revision
-        self._tail = self._version + (b"x-fairlead-revision: %b\r\n" % revision.encode() if revision else b"")
+        self._tails[revision] = self._version + b"x-fairlead-revision: %b\r\n" % revision.encode()
 
     def score(self, exchange: Exchange) -> None:
         contract, front = self.contract, self._front
@@ -116,7 +116,7 @@ class Scoring:
     def about(self, exchange: Exchange, *, with_ids: bool = True) -> bytes:
         """The header lines that every answer carries."""
         ids = exchange.ids.head() if with_ids and exchange.ids is not None else b""
-        return self._tail + ids + self._cors(exchange)
+        return self._tails[exchange.revision or self.revision] + ids + self._cors(exchange)
 
     def _head(self, exchange: Exchange, answered: Answered) -> bytes:
         own = _script_headers(answered.headers) if answered.headers else JSON_HEAD

@@ -48,6 +48,7 @@ class Supervisor:
         self._crew.on_started = self._watch_worker
         self._crew.attach = self._fronts.attach
         self._crew.retire = self._fronts.retire
+        self._crew.gone = self._fronts.gone
         self._generation = 0
         self._stopping: float | None = None
         self._force_at = 0.0

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -19,7 +20,7 @@ from typing import Any, Dict, List, Optional
 from fairlead_scoring.errors import BootFault, RuntimeFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.worker import link
-from fairlead_scoring.worker.async_loop import serve_async
+from fairlead_scoring.worker.async_loop import answer_whole, serve_async
 from fairlead_scoring.worker.control import Control
 from fairlead_scoring.worker.exchange import Answer, Request
 from fairlead_scoring.worker.loop import serve
@@ -38,14 +39,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
     control = Control(supervisor, beat_seconds=config["beat_seconds"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when a worker ends
     try:
-        script, contract, step = _boot(config, lines)
+        script, contract, step, loop = _boot(config, lines)
     except RuntimeFault as fault:
         control.tell(link.FAILED, {"message": str(fault), "frames": getattr(fault, "frames", ""), "exit_code": fault.exit_code})
         return fault.exit_code
     signal.signal(signal.SIGTERM, _interrupt(control))
     control.tell(link.READY, contract)
     if contract["async"]:
-        return serve_async(script, step, control)
+        return serve_async(script, step, control, loop)
     return serve(step, control)
 
 
@@ -74,21 +75,22 @@ def _boot(config: Dict[str, Any], lines: LineWriter) -> Any:
     if config.get("sample") is not None:
         contract["sample"] = config["sample"]
     step = Step(script, contract, lines, timeout_ms=config["timeout_ms"])
+    loop = asyncio.new_event_loop() if contract["async"] else None
     if config["warmup"]:
-        contract["warmup_ms"] = _warm_up(script, contract, step)
+        contract["warmup_ms"] = _warm_up(script, contract, step, loop)
     REQUEST_ID.set("")
-    return script, contract, step
+    return script, contract, step, loop
 
 
-def _warm_up(script: Script, contract: Dict[str, Any], step: Step) -> Optional[float]:
+def _warm_up(script: Script, contract: Dict[str, Any], step: Step, loop: Optional[asyncio.AbstractEventLoop]) -> Optional[float]:
     """Answer the sample once before any traffic; a service that cannot is not ready."""
     sample = contract.get("sample")
-    if sample is None or script.kind == "raw" or contract["async"]:
+    if sample is None or script.kind == "raw":
         return None
     body = sample.encode() if isinstance(sample, str) else json.dumps(sample).encode()
     request = Request(body, request_id=INIT_ID, headers=[(b"content-type", b"application/json")])
     started = time.perf_counter()
-    _accept(step.answer([request])[0])
+    _accept(step.answer([request])[0] if loop is None else answer_whole(loop, script, step, request))
     spent = (time.perf_counter() - started) * 1000
     if contract.get("batching"):
         for answer in step.answer([request, request]):

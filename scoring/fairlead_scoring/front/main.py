@@ -100,7 +100,7 @@ class FrontProcess:
     async def _workers_of_my_predecessor(self) -> None:
         """A front that replaces another accepts connections when it can score; until then they wait in the socket's queue."""
         for _ in range(200):
-            if len(self._front.pool.workers) >= self._told["await_workers"]:
+            if len(self._front.pool.workers) >= self._told["await_workers"] and self._front.status:
                 return
             await asyncio.sleep(0.01)
 

@@ -227,6 +227,11 @@ class Crew:
         soon = time.monotonic() + 5.0
         return any(record.state in ("starting", "ready") for record in self.workers.values()) or any(at <= soon for at in self._start_at)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether every worker is known to the front, none starting and none on its way out."""
+        return self.active > 0 and self.wanted == self.active and all(record.state == "ready" for record in self.workers.values()) and not self._start_at
+
     def next_timer(self) -> float:
         times = [record.kill_at for record in self.workers.values() if record.kill_at is not None] + self._start_at
         return min(times, default=time.monotonic() + 1.0)

@@ -113,10 +113,20 @@ class Fronts:
             front.is_up = front.is_linked = True
             for record in self._crew.ready_ones():
                 self._attach_to(front, record)
+            self._last_news = ""  # it accepts connections when it has heard some
         for other in self.records:
             if other is not front and other.is_up and not other.is_draining:
                 other.is_draining = True
                 other.control.tell(link.DRAIN, {"grace": self._options.drain_grace})
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether none is being started: only then can this supervisor be replaced without one being forgotten."""
+        return self._start_at is None and bool(self.records) and all(front.is_up for front in self.records)
+
+    @property
+    def _serving_pid(self) -> int | None:
+        return next((front.pid for front in reversed(self.records) if front.is_up and not front.is_draining), None)
 
     # How a front ends.
     def drain(self, grace: float) -> None:
@@ -172,7 +182,7 @@ class Fronts:
 
     def tell_news(self) -> None:
         """What /status, /readyz and /metrics say about processes: at each change, and every few seconds."""
-        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self.records[-1].pid if self.records else None}
+        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self._serving_pid}
         said = json.dumps({**news, "workers": [{**worker, "resident": None} for worker in news["workers"]]})
         now = time.monotonic()
         if said != self._last_news or now - self._last_news_at > NEWS_AT_LEAST_EVERY:

@@ -57,6 +57,7 @@ class Supervisor:
         self._watch = Watch(options) if options.reload else None
         self._preparation = Preparation(options)
         self._told_ready = False
+        self._wants_successor = False
         self._signals = _signal_pipe()
         self._selector.register(self._signals, selectors.EVENT_READ, self._signalled)
 
@@ -92,6 +93,8 @@ class Supervisor:
         self._check_boot()
         self._check_reload()
         self._check_stopping(now)
+        if self._wants_successor:
+            self._replace_self()
 
     def _forgive(self, lag: float) -> None:
         for worker in self._crew.workers.values():
@@ -181,7 +184,7 @@ class Supervisor:
             if number == signal.SIGHUP:
                 self._reload()
             elif number == signal.SIGUSR2:
-                self._replace_self()
+                self._wants_successor = True
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stop(INTERRUPT_GRACE if number == signal.SIGINT else self._options.drain_grace)
 
@@ -286,9 +289,10 @@ class Supervisor:
 
     def _replace_self(self) -> None:
         """Become a freshly loaded supervisor: same pid, same children, same sockets; then a new front takes over from the old."""
-        if self._stopping is not None or not self._fronts.records or self._crew.wanted != self._crew.active:
-            self._lines.say("warning", "supervisor", "Not replaced: the service is stopping or reloading.")
-            return
+        if self._stopping is not None:
+            self._wants_successor = False
+        if self._stopping is not None or not self._fronts.is_settled or not self._crew.is_settled:
+            return  # later, when nothing is being started
         left = handoff.leave(
             handoff.of(
                 options=self._options, listeners=self._listeners, log_fd=self._lines.fd, folder=str(self._folder),

@@ -29,11 +29,11 @@ _NEW = re.compile(rb"\x8c(.)([A-Za-z_][\w.]*)\x94?\x8c(.)([A-Za-z_][\w.]*)\x94?\
 
 def looks_pickled(head: bytes) -> bool:
     """Whether the first bytes allow a pickle at all; only `imports_of` knows."""
-    return bool(head) and (head[:1] == b"\x80" and head[1:2] <= b"\x05" or head[:1] in _FIRST_OF_TEXT)
+    return bool(head) and ((head[:1] == b"\x80" and head[1:2] <= b"\x05") or head[:1] in _FIRST_OF_TEXT)
 
 
 def imports_of(data: bytes) -> Optional[Tuple[str, ...]]:
-    """"module.name" of every import, possibly incomplete; None when loading these bytes imports nothing.
+    """ "module.name" of every import, possibly incomplete; None when loading these bytes imports nothing.
 
     A stream with a protocol header counts from its first import, or when it cannot be read to its end; an old one without header, which a
     text file may resemble, must also call something.
@@ -67,7 +67,7 @@ class _Reading:
         self._memo: Dict[int, str] = {}
         self._last: Optional[str] = None
         self._walk(data)
-        self.imports = self._imported and (self._headed or self._called) or self._headed and self.end is None
+        self.imports = (self._imported and (self._headed or self._called)) or (self._headed and self.end is None)
 
     def _walk(self, data: bytes) -> None:
         try:

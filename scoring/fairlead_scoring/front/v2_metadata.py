@@ -27,7 +27,7 @@ def model_metadata(contract: dict[str, Any]) -> dict[str, Any]:
 
 def _tensors(field: Field) -> list[dict[str, Any]]:
     if isinstance(field.type, Tensor):
-        return [{"name": field.name, "datatype": DATATYPES.get(field.type.dtype, "BYTES"), "shape": list(field.type.shape)}]
+        return [{"name": field.name, "datatype": DATATYPES.get(field.type.dtype, "BYTES"), "shape": list(field.type.shape or (-1,))}]
     if isinstance(field.type, Table):
         return [{"name": column.name, "datatype": DATATYPES.get(column.dtype, "BYTES"), "shape": [-1]} for column in field.type.columns]
     return [{"name": field.name, "datatype": "BYTES", "shape": [1]}] if field.required else []

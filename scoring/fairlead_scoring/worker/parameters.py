@@ -1,0 +1,47 @@
+"""The parameters of `run()`, read once at start-up; a signature that cannot be served is refused with its reason."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Callable, List, NamedTuple
+
+from fairlead_scoring.worker.faults import ScriptFault
+
+HEADERS = "request_headers"
+
+
+class Parameters(NamedTuple):
+    """`data`: those that take data, in order; `wants_headers`: whether `request_headers` is among the rest."""
+
+    data: List[inspect.Parameter]
+    wants_headers: bool
+
+    @property
+    def first(self) -> str:
+        return self.data[0].name
+
+
+def parameters_of(run: Callable[..., Any], path: str) -> Parameters:
+    """Raises ScriptFault."""
+    try:
+        declared = list(inspect.signature(run).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise ScriptFault(f"run() of {path} has no readable signature ({error}); define it with def.") from error
+    for parameter in declared:
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            shown = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "positional-only ")
+            raise ScriptFault(f"run() of {path} takes {shown}{parameter.name}; it can only take named arguments.")
+    data = [parameter for parameter in declared if parameter.name != HEADERS]
+    if not data:
+        raise ScriptFault(f"run() of {path} takes no data; it needs an argument for the request's body.")
+    return Parameters(data, len(data) < len(declared))
+
+
+def refuse_extra(parameters: Parameters, path: str) -> None:
+    """A `run()` that gets the whole body can have only one argument without a default."""
+    for extra in parameters.data[1:]:
+        if extra.default is inspect.Parameter.empty:
+            raise ScriptFault(
+                f"run() of {path} takes '{extra.name}' besides '{parameters.first}', and nothing says where it comes from. Give it a default, or declare the "
+                "inputs with @input_schema or @fairlead_scoring.typed."
+            )

@@ -173,6 +173,10 @@ class Traffic:
         finally:
             self._windows.setdefault(name, []).append((begun, time.monotonic()))
 
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def answered(self) -> int:
         return len(self._outcomes)
 

@@ -19,7 +19,7 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, Callable, Dict, List, NamedTuple, Optional, Tuple, Union, cast
+from typing import IO, Callable, List, NamedTuple, Optional, Tuple, Union, cast
 
 from fairlead_scoring.pickles import imports_of, looks_pickled
 
@@ -43,6 +43,9 @@ _TORCH_DATA = re.compile(
     r"__torch__\.|torch\.jit\._pickle\.|torch\._utils\._rebuild_\w*tensor\w*\Z|torch\._utils\._rebuild_parameter\Z|torch\.(\w+Storage|Size|device|[a-z]+\d+|bool)\Z"
     r"|collections\.OrderedDict\Z|torch\.serialization\._get_layout\Z|torch\.storage\.UntypedStorage\Z|_codecs\.encode\Z"
 )
+
+
+_MLFLOW_LOADERS = frozenset("mlflow." + name for name in ("sklearn", "onnx", "xgboost", "lightgbm", "pytorch", "tensorflow", "keras"))
 
 
 class Finding(NamedTuple):
@@ -71,7 +74,7 @@ def findings(folder: Union[str, Path]) -> List[Finding]:
 def examine(path: Path) -> Optional[Finding]:
     """What makes this file unsafe to load, or None."""
     with open(str(path), "rb") as file:
-        found = _stream(file, depth=0)
+        found = _mlflow(file.read(EXAMINED)) if path.name == "MLmodel" else _stream(file, depth=0)
     return None if found is None else Finding(path.name, found[0], found[1])
 
 
@@ -79,6 +82,20 @@ def imported_names(path: Path) -> Tuple[str, ...]:
     """"module.name" of what a pickle in this file imports, compressed or not; empty for other files."""
     found = examine(path)
     return found.names if found else ()
+
+
+def plain_bytes(path: Path, size: int = EXAMINED) -> bytes:
+    """The first bytes of a file, decompressed when it is a compressed stream."""
+    with open(str(path), "rb") as file:
+        head = file.read(8)
+        file.seek(0)
+        for magic, _, opened in _COMPRESSED:
+            if head.startswith(magic):
+                try:
+                    return opened(file).read(size)
+                except _BROKEN:
+                    file.seek(0)
+        return file.read(size)
 
 
 _Told = Optional[Tuple[str, Tuple[str, ...]]]
@@ -99,6 +116,14 @@ def _stream(file: IO[bytes], depth: int) -> _Told:
     if head[:4] in _OPAQUE:
         return f"it is compressed with {_OPAQUE[head[:4]]}, which cannot be looked into here", ()
     return _pickle(head + file.read(EXAMINED)) if looks_pickled(head) else None
+
+
+def _mlflow(data: bytes) -> _Told:
+    """A loader that is not one of MLflow's own for a plain format is code that the folder brings, or names."""
+    for loader in re.findall(rb"loader_module:\s*['\"]?([\w.]+)", data):
+        if loader.decode() not in _MLFLOW_LOADERS:
+            return f"it names the loader {loader.decode()}, which runs code of the model's author", ()
+    return None
 
 
 def _compressed(file: IO[bytes], name: str, opened: Callable[[IO[bytes]], IO[bytes]], depth: int) -> _Told:
@@ -167,8 +192,3 @@ def _pickle(data: bytes) -> _Told:
         return None
     shown = ", ".join(sorted({name.split(".")[0] for name in names})[:6])
     return "it is a pickle" + (f" that imports {shown}" if shown else " that imports what cannot be read from it"), names
-
-
-def summary(found: List[Finding]) -> Dict[str, str]:
-    """path -> reason, as the manifest records it."""
-    return {each.path: each.reason for each in found}

@@ -67,7 +67,7 @@ class _Reading:
         self._memo: Dict[int, str] = {}
         self._last: Optional[str] = None
         self._walk(data)
-        self.imports = self._imported and (self._headed or self._called) or self._headed and self.end is None
+        self.imports = self._imported and (self._headed or self._called) or (self._headed and self.end is None)
 
     def _walk(self, data: bytes) -> None:
         try:

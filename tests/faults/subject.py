@@ -49,8 +49,12 @@ class Subject:
         """Until the new version serves and the workers of the old one are gone."""
         generation = self.status()["generation"]
         self.write(script)
-        self.tell_supervisor(signal.SIGHUP)
+        self.hang_up()
         until(lambda: self._is_only(generation + 1), "the new generation alone to serve", timeout=timeout)
+
+    def hang_up(self) -> None:
+        """SIGHUP: a reload, whatever comes of it."""
+        self.tell_supervisor(signal.SIGHUP)
 
     def log_text(self) -> str:
         """The service's JSON lines, and what its processes printed."""

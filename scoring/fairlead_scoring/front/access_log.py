@@ -14,7 +14,7 @@ PLAIN_TEXT = frozenset(range(0x20, 0x7F)) - {0x22, 0x5C}
 
 
 class AccessLog:
-    """Health and metrics requests that went well are not logged."""
+    """Health and metrics requests are not logged when they went well, nor while the service is not ready (that has a line of its own)."""
 
     def __init__(self, lines: LineWriter, loop: asyncio.AbstractEventLoop) -> None:
         self._lines = lines
@@ -25,7 +25,7 @@ class AccessLog:
         self._compose = self._json if lines.form == "json" else self._text
 
     def answered(self, exchange: Exchange, milliseconds: float, revision: str) -> None:
-        if exchange.route in QUIET and exchange.status < 400:
+        if exchange.route in QUIET and (exchange.status < 400 or exchange.status == 503):
             return
         if not self._held:
             self._loop.call_soon(self._write)

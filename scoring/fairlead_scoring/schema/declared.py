@@ -184,10 +184,10 @@ class Field:
         """Reads what `to_json` wrote, or a person; raises DeclarationError, never guesses."""
         part = _Part(said, "field")
         name = part.take("name", str)
-        where = f"field {name!r}"
+        part.where = f"field {name!r}"
         out = Field(
             name,
-            _type_from_json(part.take("type", dict), where),
+            _type_from_json(part.take("type", dict), part.where),
             required=part.take("required", bool, True),
             default=part.take("default", object, None),
             example=part.take("example", object, None),
@@ -243,22 +243,22 @@ class _Part:
         if not isinstance(said, dict):
             raise DeclarationError(f"{where} must be an object, got {type(said).__name__}.")
         self._said = said
-        self._where = where
+        self.where = where
         self._taken: List[str] = []
 
     def take(self, key: str, kind: Any, default: Any = _UNSAID) -> Any:
         self._taken.append(key)
         value = self._said.get(key, default)
         if value is _UNSAID:
-            raise DeclarationError(f"{self._where}: {key!r} is missing.")
+            raise DeclarationError(f"{self.where}: {key!r} is missing.")
         if not isinstance(value, kind) and value is not default:
-            raise DeclarationError("{}: {!r} is {!r}, a {} is needed.".format(self._where, key, value, getattr(kind, "__name__", "number")))
+            raise DeclarationError("{}: {!r} is {!r}, a {} is needed.".format(self.where, key, value, getattr(kind, "__name__", "number")))
         return value
 
     def finish(self) -> None:
         unknown = [str(key) for key in self._said if key not in self._taken]
         if unknown:
-            raise DeclarationError("{}: {!r} is unknown; the keys are {}.".format(self._where, unknown[0], ", ".join(self._taken)))
+            raise DeclarationError("{}: {!r} is unknown; the keys are {}.".format(self.where, unknown[0], ", ".join(self._taken)))
 
 
 def _type_from_json(said: Any, where: str) -> Type:
@@ -276,8 +276,9 @@ def _type_from_json(said: Any, where: str) -> Type:
 
 
 def _read_tensor(part: _Part) -> Tensor:
+    dtype = part.take("dtype", str, "float64")
     shape: Optional[Iterable[int]] = part.take("shape", list, None)
-    return Tensor(part.take("dtype", str, "float64"), None if shape is None else tuple(shape), part.take("nulls", bool, False))
+    return Tensor(dtype, None if shape is None else tuple(shape), part.take("nulls", bool, False))
 
 
 def _read_table(part: _Part) -> Table:

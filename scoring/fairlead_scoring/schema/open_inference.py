@@ -50,19 +50,19 @@ def output_tensors(signature: Signature, defaults: Mapping[str, Any]) -> List[Te
         return [TensorSpec(output.name, DATATYPES.get(output.type.dtype, BYTES), output.type.shape)]
     if isinstance(output.type, Table):
         return _columns(output.type)
-    named = declared_outputs(output.type)
     chosen = chosen_method(signature, defaults)
-    return [each for name, each in named.items() if name == chosen] if chosen in named else [] if chosen else list(named.values())
+    return [each for name, each in declared_outputs(output.type).items() if chosen in (None, name)]
 
 
 def declared_outputs(declared: Value) -> Dict[str, TensorSpec]:
     """The properties of an object of arrays, those of a known datatype only."""
     found: Dict[str, TensorSpec] = {}
     for name, part in declared.schema.get("properties", {}).items():
-        cell, shape = part, []
-        while isinstance(cell, dict) and cell.get("type") == "array":
-            same = cell.get("minItems") == cell.get("maxItems")
-            shape.append(cell.get("minItems") if same and cell.get("minItems") is not None else -1)
+        cell = part
+        shape: List[int] = []
+        while cell.get("type") == "array":
+            least = cell.get("minItems")
+            shape.append(-1 if least is None or least != cell.get("maxItems") else least)
             cell = cell.get("items", {})
         datatype = _datatype(cell)
         if datatype:

@@ -14,32 +14,36 @@ lists of dicts. The dtype never depends on whether a request happens to hold a n
 from __future__ import annotations
 
 import copy
+import importlib
 import re
 from datetime import datetime, timedelta
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from fairlead_scoring.schema import Field, Mismatch, Signature, Table, Tensor, check
 from fairlead_scoring.schema.scalars import DATE_TIME, FLOATS, INTEGERS, Scalar
 from fairlead_scoring.worker.exchange import BadInput
-from fairlead_scoring.worker.json_text import DEEPEST, too_deep
+from fairlead_scoring.worker.json_text import too_deep
+from fairlead_scoring.worker.reading import DEPTH_LIMIT
 
+Convert = Callable[[Any], Any]
 _FRACTION = re.compile(r"\.(\d{1,6})")
 
 
 class ValueReader:
-    """Any other JSON."""
+    """Any other JSON. convert: makes what the script annotated of it, such as a dataclass."""
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: Field, convert: Optional[Convert] = None) -> None:
         self.field = field
+        self._convert = convert
 
     def read(self, value: Any) -> Any:
         """Raises BadInput."""
         if too_deep(value):
-            raise BadInput(f"{self.field.name} is nested more than {DEEPEST} levels deep.")
+            raise BadInput(f"{self.field.name} is nested more than {DEPTH_LIMIT} levels deep.")
         checked(self.field, value)
-        return value
+        return value if self._convert is None or value is None else self._convert(value)
 
 
 class TensorReader:
@@ -112,7 +116,8 @@ class TableReader:
         return [row[index] for index in order]
 
 
-Reader = Union[TensorReader, TableReader, ValueReader]
+ArrayReader = Union[TensorReader, TableReader]
+Reader = Union[ArrayReader, ValueReader]
 
 
 class Cells:
@@ -154,8 +159,8 @@ class Cells:
                 break
         if self.scalar.dtype == "datetime64":
             moments = [None if text is None else self._moment(text) for text in flat]
-            return self._numpy.array(moments, dtype=self.dtype).reshape(shape)  # type: ignore[union-attr]
-        out = self._numpy.empty(len(flat), dtype=object)  # type: ignore[union-attr]
+            return self._numpy.array(moments, dtype=self.dtype).reshape(shape)
+        out = self._numpy.empty(len(flat), dtype=object)
         for place, cell in enumerate(flat):  # one by one: a cell may be a list itself
             out[place] = cell
         return out.reshape(shape)
@@ -169,13 +174,25 @@ class Cells:
 
 
 class Inputs:
-    """All declared inputs of a `run()`. defaults: per dialect, values that count before those of the fields."""
+    """All declared inputs of a `run()`. defaults: per dialect, values that count before those of the fields. converters: per Value."""
 
-    def __init__(self, signature: Signature, defaults: Optional[Mapping[str, Mapping[str, Any]]] = None) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        defaults: Optional[Mapping[str, Mapping[str, Any]]] = None,
+        converters: Optional[Mapping[str, Convert]] = None,
+    ) -> None:
         self.signature = signature
-        self.readers: Dict[str, Reader] = {field.name: reader(field) for field in signature.inputs}
-        self.values = {name: each for name, each in self.readers.items() if isinstance(each, ValueReader)}
-        self.arrays: Dict[str, Union[TensorReader, TableReader]] = {name: each for name, each in self.readers.items() if not isinstance(each, ValueReader)}
+        self.values: Dict[str, ValueReader] = {}
+        self.arrays: Dict[str, ArrayReader] = {}
+        for field in signature.inputs:
+            if isinstance(field.type, Tensor):
+                self.arrays[field.name] = TensorReader(field, field.type)
+            elif isinstance(field.type, Table):
+                self.arrays[field.name] = TableReader(field, field.type)
+            else:
+                self.values[field.name] = ValueReader(field, (converters or {}).get(field.name))
+        self.readers: Dict[str, Reader] = {field.name: self.arrays.get(field.name) or self.values[field.name] for field in signature.inputs}
         self.array = next(iter(self.arrays.values()), None)
         self._defaults = {dialect: dict(said) for dialect, said in (defaults or {}).items()}
         self._own = {field.name: self._default(field) for field in signature.inputs if not field.required}
@@ -200,21 +217,17 @@ class Inputs:
             if name in arguments:
                 continue
             if name in special:
-                arguments[name] = copy.deepcopy(special[name])
+                arguments[name] = _fresh(special[name])
             elif name in self._own:
-                arguments[name] = copy.deepcopy(self._own[name])
+                arguments[name] = _fresh(self._own[name])
             else:
                 raise BadInput(f"{name!r} is missing; the inputs are: {self.names}.", detail=_missing(name))
         return arguments
 
     def _default(self, field: Field) -> Any:
-        return None if field.default is None else self.readers[field.name].read(field.default)
-
-
-def reader(field: Field) -> Reader:
-    if isinstance(field.type, Tensor):
-        return TensorReader(field, field.type)
-    return TableReader(field, field.type) if isinstance(field.type, Table) else ValueReader(field)
+        """A Value's may be what Python code said: a dataclass, an Enum."""
+        array = self.arrays.get(field.name)
+        return field.default if array is None or field.default is None else array.read(field.default)
 
 
 def checked(field: Field, value: Any) -> None:
@@ -224,7 +237,7 @@ def checked(field: Field, value: Any) -> None:
     except Mismatch as mismatch:
         raise BadInput(str(mismatch), detail={"errors": mismatch.errors()}) from None
     except RecursionError:
-        raise BadInput(f"{field.name} is nested more than {DEEPEST} levels deep.") from None
+        raise BadInput(f"{field.name} is nested more than {DEPTH_LIMIT} levels deep.") from None
 
 
 def array_dtype(scalar: Scalar) -> str:
@@ -265,15 +278,17 @@ def plain_list(values: Any) -> Any:
 def optional(name: str) -> Any:
     """numpy or pandas, None where the user's environment lacks it."""
     try:
-        if name == "numpy":
-            import numpy
-
-            return numpy
-        import pandas
+        return importlib.import_module(name)
     except ImportError:
         return None
-    return pandas
 
 
 def _missing(name: str) -> Dict[str, Any]:
     return {"errors": [{"field": name, "row": None, "column": None, "expected": "a value", "got": "nothing"}]}
+
+
+def _fresh(value: Any) -> Any:
+    """A default of its own for each request, where a script could change it."""
+    if isinstance(value, (list, dict)):
+        return copy.deepcopy(value)
+    return value.copy() if hasattr(value, "dtype") or hasattr(value, "dtypes") else value

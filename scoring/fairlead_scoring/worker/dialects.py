@@ -1,7 +1,7 @@
 """Every body that a script with declared inputs understands: its own JSON, the designer's, Open Inference Protocol v2, /invocations.
 
-`bind` reads a request into the keyword arguments of `run()`; `encode` answers in the dialect that was asked in. One step for both sides:
-a body is parsed once, checked once and converted once.
+`bind` reads a request into the keyword arguments of `run()` and leaves on it, as `reply`, how that dialect wants the result. A body is
+parsed once, checked once and converted once.
 """
 
 from __future__ import annotations
@@ -9,21 +9,25 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Optional
 from urllib.parse import parse_qsl
 
-from fairlead_scoring.schema import Signature
+from fairlead_scoring.schema import Signature, Table, Tensor
 from fairlead_scoring.schema.check import shorten
 from fairlead_scoring.worker import invocations, powerbi, v2
-from fairlead_scoring.worker.arguments import Inputs, ValueReader
-from fairlead_scoring.worker.exchange import Answer, BadInput, Request
-from fairlead_scoring.worker.json_text import dump, parse
-
-SPOKEN = ("score", "v2", "invocations")
+from fairlead_scoring.worker.arguments import Convert, Inputs, ValueReader
+from fairlead_scoring.worker.exchange import BadInput, Request
+from fairlead_scoring.worker.json_text import parse
+from fairlead_scoring.worker.reading import query_of
 
 
 class Dialects:
     """defaults: per dialect ("v2", "invocations", "designer"), values that count before the fields' own, such as {"method": "predict"}."""
 
-    def __init__(self, signature: Signature, defaults: Optional[Mapping[str, Mapping[str, Any]]] = None) -> None:
-        self.inputs = Inputs(signature, defaults)
+    def __init__(
+        self,
+        signature: Signature,
+        defaults: Optional[Mapping[str, Mapping[str, Any]]] = None,
+        converters: Optional[Mapping[str, Convert]] = None,
+    ) -> None:
+        self.inputs = Inputs(signature, defaults, converters)
 
     def bind(self, request: Request) -> Dict[str, Any]:
         """Keyword arguments of `run()`. Raises BadInput."""
@@ -32,15 +36,11 @@ class Dialects:
         if request.dialect == "invocations":
             return invocations.bind(self.inputs, request)
         if request.method == "GET":
-            return self._from_query(request.query)
+            return self._from_query(request)
         body = parse(request.body)
         if powerbi.speaks(self.inputs, body):
             return powerbi.bind(self.inputs, body, request)
         return self._from_json(body)
-
-    def encode(self, result: Any, request: Request) -> Answer:
-        """In the dialect of the request. Raises EncodeFault."""
-        return Answer(dump(result)) if request.reply is None else request.reply(result)
 
     def _from_json(self, body: Any) -> Dict[str, Any]:
         """An object keyed by input; or the rows alone, where one input is a table or a tensor."""
@@ -51,18 +51,27 @@ class Dialects:
             return self.inputs.complete({array.field.name: array.read(body)}, "score")
         raise BadInput(f"The body must be an object of inputs ({self.inputs.names}), got {shorten(body)}.")
 
-    def _from_query(self, query: bytes) -> Dict[str, Any]:
+    def _from_query(self, request: Request) -> Dict[str, Any]:
         """Each value is read as JSON, and as text where it is none or does not fit as JSON."""
-        said = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-        arguments: Dict[str, Any] = {}
-        for name, text in said.items():
-            reader = self.inputs.readers.get(name)
-            if reader is None:
-                return self.inputs.read({name: text}, "score")  # which refuses it
-            try:
-                arguments[name] = reader.read(parse(text.encode()))
-            except BadInput:
-                if not isinstance(reader, ValueReader):
-                    raise
-                arguments[name] = reader.read(text)
-        return self.inputs.complete(arguments, "score")
+        said: Dict[str, Any] = query_of(request)
+        texts = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
+        for name, reader in self.inputs.values.items():
+            if name in said and not isinstance(said[name], (str, list)) and not _fits(reader, said[name]):
+                said[name] = texts[name]
+        return self.inputs.read(said, "score")
+
+
+def _fits(reader: ValueReader, value: Any) -> bool:
+    try:
+        reader.read(value)
+    except BadInput:
+        return False
+    return True
+
+
+def stackable_of(signature: Optional[Signature]) -> Optional[str]:
+    """The one array or table whose rows may be put on top of another request's."""
+    if signature is None:
+        return None
+    names = [field.name for field in signature.inputs if isinstance(field.type, (Tensor, Table))]
+    return names[0] if len(names) == 1 else None

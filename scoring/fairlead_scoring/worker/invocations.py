@@ -101,9 +101,9 @@ def _from_inputs(inputs: Inputs, said: Any) -> Dict[str, Any]:
     if type(said) is not dict:
         array = _array(inputs)
         return {array.field.name: array.read(said)}
-    array = inputs.array
-    if isinstance(array, TableReader) and _names_columns(inputs, set(said)):
-        return {array.field.name: array.read(_from_columns(array, said))}
+    table = inputs.array
+    if isinstance(table, TableReader) and _names_columns(inputs, set(said)):
+        return {table.field.name: table.read(_from_columns(table, said))}
     unknown = [name for name in said if name not in inputs.readers]
     if unknown:
         raise BadInput(f"inputs: {unknown[0][:80]!r} is no input of this model; its inputs are: {inputs.names}.")
@@ -117,7 +117,7 @@ def _names_columns(inputs: Inputs, names: Set[str]) -> bool:
 
 def _from_columns(array: TableReader, said: Dict[str, Any]) -> Dict[str, Any]:
     columns: List[List[Any]] = []
-    for name, values in said.items():
+    for values in said.values():
         cells = values if type(values) is list else [values]
         columns.append([cell[0] if type(cell) is list and len(cell) == 1 else cell for cell in cells])
     if len({len(column) for column in columns}) > 1:

@@ -6,11 +6,11 @@ import json
 import math
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, List, Optional, Union
 
+from fairlead_scoring.worker.encoding import native
 from fairlead_scoring.worker.exchange import BadInput, EncodeFault
-
-DEEPEST = 100
+from fairlead_scoring.worker.reading import DEPTH_LIMIT
 
 
 def parse(body: Union[bytes, memoryview]) -> Any:
@@ -30,7 +30,7 @@ def dump(value: Any) -> bytes:
     try:
         if fast is not None:
             try:
-                return bytes(fast.dumps(value, _plain, fast.OPT_SERIALIZE_NUMPY))
+                return bytes(fast.dumps(value, native, fast.OPT_SERIALIZE_NUMPY))
             except TypeError:
                 pass  # keys that are numbers, integers above 64 bits
         return _dump_slowly(value)
@@ -41,7 +41,7 @@ def dump(value: Any) -> bytes:
 def too_deep(value: Any) -> bool:
     """Nested more than 100 levels."""
     level: List[Any] = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEPTH_LIMIT + 1):
         level = [inner for inner in level if type(inner) in (list, dict)]
         if not level:
             return False
@@ -73,14 +73,14 @@ def _parse_slowly(body: bytes) -> Any:
     except UnicodeEncodeError:
         raise BadInput("The body holds half of a surrogate pair (\\ud800 to \\udfff), which is no character.") from None
     except RecursionError:
-        raise BadInput(f"The body is nested more than {DEEPEST} levels deep.") from None
+        raise BadInput(f"The body is nested more than {DEPTH_LIMIT} levels deep.") from None
     except ValueError as fault:
         raise BadInput(f"The body is not JSON: {fault}.") from None
 
 
 def _dump_slowly(value: Any) -> bytes:
     try:
-        text = json.dumps(value, default=_plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(value, default=native, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError):
         text = json.dumps(_without_nan(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.encode()
@@ -95,37 +95,9 @@ def _without_nan(value: Any) -> Any:
         return {key if isinstance(key, str) else _key(key): _without_nan(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_without_nan(each) for each in value]
-    return _without_nan(_plain(value))
+    return _without_nan(native(value))
 
 
 def _key(key: Any) -> str:
     plain = key.item() if hasattr(key, "item") else key
     return plain if isinstance(plain, str) else json.dumps(plain) if plain is None or isinstance(plain, (bool, int, float)) else str(plain)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no word for, in words it has."""
-    name = type(value).__name__
-    if name in ("NaTType", "NAType"):
-        return None
-    if name == "DataFrame":
-        return value.to_dict(orient="records")
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    for method in ("model_dump", "isoformat", "_asdict"):
-        if hasattr(value, method):
-            return _CALLS[method](value)
-    if isinstance(value, (set, frozenset, tuple)):
-        return list(value)
-    if name == "Decimal":
-        return float(value)
-    if name == "UUID":
-        return str(value)
-    raise TypeError(f"{name} has no form in JSON")
-
-
-_CALLS: Dict[str, Any] = {
-    "model_dump": lambda value: value.model_dump(mode="json"),
-    "isoformat": lambda value: value.isoformat(),
-    "_asdict": lambda value: value._asdict(),
-}

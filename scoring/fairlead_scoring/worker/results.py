@@ -23,10 +23,9 @@ def records(result: Any) -> List[Any]:
         rows: List[Any] = result.to_dict(orient="records")
         return rows
     if isinstance(result, dict):
-        columns = {str(name): plain_list(values) for name, values in result.items()}
-        if columns and all(isinstance(values, (list, tuple)) for values in columns.values()) and len({len(values) for values in columns.values()}) == 1:
-            return [dict(zip(columns, row)) for row in zip(*columns.values())]
-        return [result]
+        names, columns = list(map(str, result)), [plain_list(values) for values in result.values()]
+        sizes = {len(column) if isinstance(column, (list, tuple)) else None for column in columns}
+        return [result] if None in sizes or len(sizes) != 1 else [dict(zip(names, row)) for row in zip(*columns)]
     rows = plain_list(result)
     return list(rows) if isinstance(rows, (list, tuple)) else [rows]
 

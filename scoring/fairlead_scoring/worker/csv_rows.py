@@ -63,7 +63,8 @@ def csv_text(result: Any) -> str:
     writer = csv.writer(out, lineterminator="\n")
     for row in records(result):
         cells = list(row.values()) if isinstance(row, dict) else row if isinstance(row, (list, tuple)) else [row]
-        writer.writerow([cell if isinstance(cell, str) else "" if cell is None else dump(cell).decode() for cell in cells])
+        texts = [cell if isinstance(cell, str) else dump(cell).decode() for cell in cells]
+        writer.writerow(["" if text == "null" else text for text in texts])
     return out.getvalue()
 
 

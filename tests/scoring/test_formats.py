@@ -75,7 +75,7 @@ def test_a_module_name_from_the_memo_is_still_an_import(tmp_path: Path) -> None:
     assert told(tmp_path) == ["memo"]
 
 
-@pytest.mark.parametrize("text", ["country,population\nfr,3\n", "index\nname\n1\n", "(a)\n", "N.\n", "import os\nos.system('x')\n", '{"a": 1}', "", "cat\ndog\nbird\n"])
+@pytest.mark.parametrize("text", ["country,population\nfr,3\n", "index\nname\n1\n", "(a)\n", "N.\n", "import os\n", '{"a": 1}', "", "cat\ndog\nbird\n"])
 def test_text_is_no_pickle(tmp_path: Path, text: str) -> None:
     (tmp_path / "file").write_text(text)
     assert told(tmp_path) == []

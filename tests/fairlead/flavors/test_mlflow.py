@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import xgboost
 from mlflow.models import infer_signature
+from mlflow.pyfunc.model import PythonModel
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -23,7 +24,7 @@ from .conftest import Serve
 TABLE, SPECIES = load_iris(return_X_y=True, as_frame=True)
 
 
-class Doubler(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Doubler(PythonModel):  # type: ignore[misc]
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
         return model_input["a"] * 2
 

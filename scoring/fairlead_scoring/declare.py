@@ -23,9 +23,9 @@ def batched(*, max_rows: int = 256, max_wait_ms: float = 0.0) -> Callable[[Run],
     max_rows: rows in one `run()` at most. max_wait_ms: how long a request may wait for company while the service is busy.
     """
     if max_rows < 1:
-        raise ValueError("batched: max_rows is {}, it must be at least 1.".format(max_rows))
+        raise ValueError(f"batched: max_rows is {max_rows}, it must be at least 1.")
     if max_wait_ms < 0:
-        raise ValueError("batched: max_wait_ms is {}, it must not be negative.".format(max_wait_ms))
+        raise ValueError(f"batched: max_wait_ms is {max_wait_ms}, it must not be negative.")
     return lambda run: _note(run, batched={"max_rows": max_rows, "max_wait_ms": float(max_wait_ms)})
 
 

@@ -282,3 +282,5 @@ _DECLARED: Dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(_NUMBERS, _declare_number),
     **dict.fromkeys(_COUNTS, _declare_count),
 }
+
+KEYWORDS = frozenset(_DECLARED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, AsyncIterator, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 Body = Union[bytes, Iterator[bytes], AsyncIterator[bytes]]
 
@@ -10,7 +10,7 @@ Body = Union[bytes, Iterator[bytes], AsyncIterator[bytes]]
 class Request:
     """One scoring request as the front received it. Header names are lower case; headers are empty unless the script wants them."""
 
-    __slots__ = ("body", "dialect", "headers", "method", "path", "query", "request_id")
+    __slots__ = ("body", "dialect", "headers", "method", "path", "query", "reply", "request_id")
 
     def __init__(
         self,
@@ -30,15 +30,17 @@ class Request:
         self.query = query
         self.headers = headers if headers is not None else []
         self.dialect = dialect
+        self.reply: Optional[Callable[[Any], Answer]] = None  # how this dialect wants the result; set by its reader
 
 
 class Answer:
     """What goes back: whole bytes, or an iterator of chunks that is streamed.
 
     failed: value of `x-ms-run-function-failed`; None leaves the header out. exec_ms: time inside `run()`, None when it was not entered.
+    report: told of an exception that a streamed body raises.
     """
 
-    __slots__ = ("body", "content_type", "exec_ms", "failed", "headers", "status")
+    __slots__ = ("body", "content_type", "exec_ms", "failed", "headers", "report", "rows", "status")
 
     def __init__(
         self,
@@ -56,6 +58,8 @@ class Answer:
         self.headers = headers if headers is not None else []
         self.failed = failed
         self.exec_ms = exec_ms
+        self.rows = 1
+        self.report: Callable[[BaseException], None] = _ignore
 
 
 class BadInput(Exception):
@@ -70,3 +74,14 @@ class BadInput(Exception):
 
 class EncodeFault(Exception):
     """`run()` returned something that cannot be put on the wire; the sentence says what, for the log."""
+
+
+def _ignore(_error: BaseException) -> None:
+    """An answer of whole bytes has nothing left to raise."""
+
+
+def sample_of(contract: Dict[str, Any]) -> Any:
+    """A body that the service can score: the declared sample, else one made of the fields' examples, else None."""
+    if contract.get("sample") is not None:
+        return contract["sample"]
+    return {field["name"]: field["example"] for field in contract["inputs"] if field.get("example") is not None} or None

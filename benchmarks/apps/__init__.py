@@ -1,0 +1,1 @@
+"""The servers that are measured, as their users write them; each runs in its own environment."""

@@ -1,0 +1,126 @@
+"""Scoring over HTTP: into the pool, and the answer's status, headers and body back (wire contract, seeds 2.2 and 2.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fairlead_scoring import __version__
+from fairlead_scoring.front.exchange import Exchange
+from fairlead_scoring.front.ids import NOT_PRINTABLE
+from fairlead_scoring.front.routes import INVOCATIONS, V2
+from fairlead_scoring.worker.batch_frame import DIALECTS, Answered
+
+if TYPE_CHECKING:
+    from fairlead_scoring.front.app import Front
+
+JSON_HEAD = b"content-type: application/json\r\n"
+FAILED = {False: b"x-ms-run-function-failed: False\r\n", True: b"x-ms-run-function-failed: True\r\n", None: b""}
+RETRY_AFTER = {429: b"retry-after: 1\r\n", 503: b"retry-after: 2\r\n"}
+OWN_HEADERS = frozenset(("x-request-id", "x-ms-request-id", "x-ms-client-request-id", "content-length", "transfer-encoding", "connection", "date"))
+ERROR_CODES = {400: "BAD_REQUEST", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "REQUEST_LIMIT_EXCEEDED",
+               429: "RESOURCE_EXHAUSTED", 503: "TEMPORARILY_UNAVAILABLE"}  # fmt: skip
+
+
+class Scoring:
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._version = b"x-ms-server-version: fairlead/%b\r\n" % __version__.encode() if front.settings.says_version else b""
+        self._tail = self._version
+        self.revision = ""
+        self.contract: dict[str, Any] = {}
+        pool = front.pool
+        pool.on_answer, pool.on_stream, pool.on_late, pool.on_refusal = self.answer, self.stream, self.late, self.refuse
+        pool.on_batch = front.metrics.batch
+
+    def use(self, contract: dict[str, Any], revision: str) -> None:
+        """From now on answers come from this revision."""
+        self.contract = contract
+        self.revision = revision
+        self._tail = self._version + (b"x-fairlead-revision: %b\r\n" % revision.encode() if revision else b"")
+
+    def score(self, exchange: Exchange) -> None:
+        contract, front = self.contract, self._front
+        if not contract:
+            self.refuse(exchange, 503, "The service is starting: the model is not loaded yet. Try again later.")
+            return
+        dialect = DIALECTS[exchange.dialect]
+        if dialect not in contract["dialects"]:
+            self.refuse(exchange, 404, f"{dialect} needs a declared schema, and this script declares none; call /score, or declare one.")
+        elif exchange.dialect == V2 and not self._names_model(exchange):
+            pass
+        elif exchange.method.decode("latin-1") not in contract["methods"] and exchange.method != b"POST":
+            if exchange.method == b"OPTIONS":
+                front.pages.options(exchange, b"GET, POST, OPTIONS")
+            else:
+                self.refuse(exchange, 405, "The method is not allowed for the requested URL.")
+        else:
+            front.pool.admit(exchange)
+
+    def _names_model(self, exchange: Exchange) -> bool:
+        route = self._front.routes.find(exchange.path)
+        message = self._front.pages.unknown_model(route) if route else ""
+        if message:
+            self.refuse(exchange, 404, message)
+        return not message
+
+    def answer(self, exchange: Exchange, answered: Answered) -> None:
+        exchange.run_ms = answered.exec_ms
+        exchange.batch_rows = answered.rows
+        self._front.metrics.rows(answered.rows)
+        exchange.send(answered.status, self._head(exchange, answered), answered.body)
+
+    def stream(self, exchange: Exchange, answered: Answered) -> None:
+        exchange.run_ms = answered.exec_ms
+        exchange.start_stream(answered.status, self._head(exchange, answered))
+
+    def late(self, exchange: Exchange) -> None:
+        milliseconds = round(self._front.limits.deadline * 1000)
+        self.refuse(exchange, 500, f"Scoring timeout after {milliseconds} ms", failed=True)
+
+    def refuse(self, exchange: Exchange, status: int, message: str, *, failed: bool = False) -> None:
+        """An answer that the front gives itself."""
+        if exchange.answered or exchange.gone:
+            return
+        if exchange.dialect == V2 or exchange.route == "infer":
+            body = orjson.dumps({"error": message})
+        elif exchange.dialect == INVOCATIONS or exchange.route == "invocations":
+            body = orjson.dumps({"error_code": ERROR_CODES.get(status, "INTERNAL_ERROR"), "message": message})
+        else:
+            body = orjson.dumps({"message": message})
+        head = JSON_HEAD + FAILED[failed] + RETRY_AFTER.get(status, b"") + self._tail + self._cors(exchange)
+        if status == 401:
+            head += b'www-authenticate: Bearer realm="scoring"\r\n'
+        if status == 405:
+            head += self._allow(exchange)
+        if exchange.ids is not None and status != 431:
+            head += exchange.ids.head()
+        exchange.send(status, head, body)
+
+    def _allow(self, exchange: Exchange) -> bytes:
+        route = self._front.routes.find(exchange.path)
+        return b"allow: %b\r\n" % b", ".join(sorted(route.methods)) if route else b""
+
+    def _head(self, exchange: Exchange, answered: Answered) -> bytes:
+        assert exchange.ids is not None
+        own = _script_headers(answered.headers) if answered.headers else JSON_HEAD
+        spent = b"x-ms-run-fn-exec-ms: %.3f\r\n" % answered.exec_ms if answered.exec_ms >= 0 else b""
+        return b"%b%b%b%b%b%b" % (own, FAILED[answered.failed], spent, self._tail, exchange.ids.head(), self._cors(exchange))
+
+    def _cors(self, exchange: Exchange) -> bytes:
+        cors = self._front.cors
+        return cors.head(exchange) if cors is not None else b""
+
+
+def _script_headers(headers: list[tuple[str, str]]) -> bytes:
+    """Header lines that the script gave; what belongs to the server is left out, and nothing can break out of its line."""
+    lines = []
+    has_type = False
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered in OWN_HEADERS or not name.isascii() or not lowered.replace("-", "").replace("_", "").isalnum():
+            continue
+        has_type = has_type or lowered == "content-type"
+        lines.append(b"%b: %b\r\n" % (name.encode(), NOT_PRINTABLE.sub(b" ", value.encode("latin-1", "replace"))))
+    return b"".join(lines) if has_type else JSON_HEAD + b"".join(lines)

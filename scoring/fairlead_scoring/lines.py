@@ -1,0 +1,73 @@
+"""One log line, as JSON for machines or as text for a terminal; the same for supervisor, front and workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import stat
+import time
+from typing import Any, List, Optional
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+MARKS = {"warning": "WARN ", "error": "ERROR", "critical": "FATAL", "debug": "DEBUG"}
+HELD_LIMIT = 1 << 20
+
+
+def utc_now(moment: Optional[float] = None) -> str:
+    """UTC, milliseconds, RFC 3339."""
+    moment = time.time() if moment is None else moment
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + ".{:03d}Z".format(int(moment * 1000) % 1000)
+
+
+def compose(form: str, level: str, source: str, message: str, **fields: Any) -> str:
+    """form: `json` or `text`. Fields that are None or empty are left out."""
+    said = {key: value for key, value in fields.items() if value not in (None, "")}
+    if form == "json":
+        return json.dumps({"time": utc_now(), "level": level, "source": source, "message": message, **said}, default=str) + "\n"
+    request_id = said.pop("request_id", None)
+    tail = "".join("  {}={}".format(key, value) for key, value in said.items())
+    mark = "  [{}]".format(str(request_id)[:8]) if request_id else ""
+    return "{}  {:5} {:10} {}{}{}\n".format(time.strftime("%H:%M:%S"), MARKS.get(level, "INFO "), source, message, mark, tail)
+
+
+class LineWriter:
+    """Writes whole lines to a descriptor. A reader that stands still costs lines (counted), never a blocked process."""
+
+    def __init__(self, fd: int, *, form: str = "json", level: str = "info") -> None:
+        self.form = form
+        self.fd = fd
+        self.dropped = 0
+        self._threshold = LEVELS[level]
+        self._held: List[bytes] = []
+        self._held_size = 0
+        self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+
+    def say(self, level: str, source: str, message: str, **fields: Any) -> None:
+        if LEVELS.get(level, 20) >= self._threshold:
+            self.write(compose(self.form, level, source, message, **fields).encode("utf-8", "replace"))
+
+    def write(self, lines: bytes) -> None:
+        if self._held_size > HELD_LIMIT:
+            self.dropped += lines.count(b"\n")
+            return
+        self._held.append(lines)
+        self._held_size += len(lines)
+        self.flush()
+
+    def flush(self) -> None:
+        if not self._held or not (self._is_file or self._is_writable()):
+            return
+        data, self._held, self._held_size = b"".join(self._held), [], 0
+        try:
+            written = os.write(self.fd, data)
+        except OSError:  # the log's reader is gone; serving goes on
+            self.dropped += data.count(b"\n")
+            return
+        if written < len(data):
+            self._held, self._held_size = [data[written:]], len(data) - written
+
+    def _is_writable(self) -> bool:
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        return bool(poll.poll(0))

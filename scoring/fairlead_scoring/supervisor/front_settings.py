@@ -1,0 +1,31 @@
+"""The front's part of the options, as the front reads it."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from fairlead_scoring.lines import LineWriter
+from fairlead_scoring.supervisor.options import ServeOptions
+
+WHOLE_NUMBERS = frozenset(("waiting", "body"))
+
+
+def front_settings(options: ServeOptions, listeners: list[socket.socket], lines: LineWriter) -> dict[str, Any]:
+    return {
+        "limits": {name: int(value) if name in WHOLE_NUMBERS else value for name, value in options.limits.items()},
+        "name": options.name,
+        "title": options.title,
+        "version": options.version,
+        "prefix": options.prefix,
+        "keys_file": options.keys,
+        "cors_origins": list(options.cors),
+        "tls_cert": options.tls_cert,
+        "tls_key": options.tls_key,
+        "says_version": options.says_version,
+        "is_loopback": str(listeners[0].getsockname()[0]) in ("127.0.0.1", "::1"),
+        "has_metrics_port": options.metrics_port is not None,
+        "app_root": options.app_root,
+        "log_form": lines.form,
+        "log_level": options.log_level,
+    }

@@ -1,0 +1,85 @@
+"""What one supervisor leaves to the next: after its own re-exec (SIGUSR2), or when the front replaces one that was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fairlead_scoring.supervisor.child import FrontRecord, WorkerRecord
+from fairlead_scoring.supervisor.options import ServeOptions
+from fairlead_scoring.worker.link import in_memfd
+
+
+@dataclass(kw_only=True)
+class Handoff:
+    """Descriptors are numbers in the receiving process. Workers: id, pid, generation, revision, contract, fd."""
+
+    options: ServeOptions
+    listener_fds: list[int]
+    log_fd: int
+    front_pid: int
+    front_fd: int
+    workers: list[dict[str, Any]]
+    folder: str | None = None
+    front_is_child: bool = False  # workers say so each for itself
+    replaces_front: bool = False
+
+
+def of(
+    *,
+    options: ServeOptions,
+    listeners: list[socket.socket],
+    log_fd: int,
+    folder: str,
+    front: FrontRecord,
+    workers: list[tuple[WorkerRecord, dict[str, Any]]],
+) -> Handoff:
+    """For a supervisor that replaces itself: everything stays its own child, every descriptor survives the exec."""
+    listener_fds = [listener.fileno() for listener in listeners]
+    front_fd = front.control.sock.fileno()
+    left = [{**_left(record), "spec": spec} for record, spec in workers]
+    fds = [one[name] for one in left for name in ("fd", "output_fd") if one[name] is not None]
+    for fd in (*fds, *listener_fds, front_fd, log_fd):
+        os.set_inheritable(fd, True)
+    return Handoff(
+        options=options,
+        listener_fds=listener_fds,
+        log_fd=log_fd,
+        front_pid=front.pid,
+        front_fd=front_fd,
+        front_is_child=front.is_child,
+        workers=left,
+        folder=folder,
+        replaces_front=True,
+    )
+
+
+def _left(record: WorkerRecord) -> dict[str, Any]:
+    return {
+        "worker": record.ident,
+        "pid": record.pid,
+        "generation": record.generation,
+        "revision": record.revision,
+        "contract": record.contract,
+        "fd": record.control.sock.fileno(),
+        "output_fd": record.output_fd,
+        "is_child": record.is_child,
+    }
+
+
+def leave(handoff: Handoff) -> int:
+    """A descriptor that holds all of it, to be inherited."""
+    fd = in_memfd([json.dumps({**asdict(handoff), "options": handoff.options.to_json()}).encode()])
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.set_inheritable(fd, True)
+    return fd
+
+
+def receive(fd: int) -> Handoff:
+    with os.fdopen(fd, "rb") as file:
+        told = json.loads(file.read())
+    told["options"] = ServeOptions.from_json(told["options"])
+    return Handoff(**told)

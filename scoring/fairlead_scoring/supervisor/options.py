@@ -1,0 +1,255 @@
+"""What `serve` was asked to do: flags first, then environment variables, then the config file (the Azure server's order)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fairlead_scoring.errors import UsageFault
+
+TRUE, FALSE = frozenset(("true", "1", "yes", "on")), frozenset(("false", "0", "no", "off", ""))
+# Variables of the Azure server that mean nothing here, and what to use instead.
+REPLACED = {
+    "WORKER_PRELOAD": "models are loaded once per worker; use --concurrency or fewer workers",
+    "WORKER_TIMEOUT": "SCORING_TIMEOUT_MS ends a run() that takes too long",
+    "AML_APP_INSIGHTS_ENABLED": "scrape /metrics and collect the JSON log lines",
+    "AML_APP_INSIGHTS_KEY": "scrape /metrics and collect the JSON log lines",
+    "AZUREML_DEBUG_PORT": "attach with debugpy or py-spy to the worker's pid from /status",
+    "SEPERATE_HEALTH_ENDPOINT": "/livez and /readyz do not queue behind scoring; use --metrics-port for a second listener",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """Paths are absolute. Times in seconds, sizes in bytes."""
+
+    bundle: str | None = None
+    entry_script: str | None = None
+    app_root: str | None = None
+    source_dir: str | None = None
+    model_dir: str | None = None
+    sample: str | None = None
+    python: str = sys.executable
+    host: str = "127.0.0.1"
+    port: int = 5001
+    metrics_port: int | None = None
+    workers: int = 1
+    concurrency: int | None = None
+    name: str = ""
+    title: str = "ML service"
+    version: str = "1.0"
+    prefix: str = ""
+    keys: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    cors: tuple[str, ...] = ()
+    says_version: bool = True
+    strict_compat: bool = False
+    unsafe_formats: str = "deny"
+    warmup: bool = True
+    reload: bool = False
+    watch: tuple[str, ...] = ()
+    prepare: tuple[str, ...] = ()
+    beat_seconds: float = 5.0
+    drain_grace: float = 3.0
+    log_file: str | None = None
+    log_form: str = "auto"
+    log_level: str = "info"
+    limits: dict[str, float] = field(default_factory=dict)
+    quiet: bool = False
+    banner: bool = False
+    notices: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> ServeOptions:
+        listed = {name: tuple(told[name]) for name in ("cors", "watch", "prepare", "notices") if name in told}
+        return cls(**{**told, **listed})
+
+
+def read(arguments: list[str], environment: dict[str, str]) -> ServeOptions:
+    """Raises UsageFault; argparse itself ends the process with 2 on unknown flags."""
+    flags = {name: value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
+    config = _config_file(flags, environment)
+    said = {**_from_variables({**config, **{name: value for name, value in environment.items() if name in VARIABLES}}), **flags}
+    limits = {name.removeprefix("limit_"): said.pop(name) for name in list(said) if name.startswith("limit_")}
+    said.pop("config_file", None)
+    for path in ("bundle", "entry_script", "app_root", "source_dir", "model_dir", "sample", "keys", "tls_cert", "tls_key", "log_file"):
+        if said.get(path):
+            said[path] = os.path.abspath(said[path])
+    if isinstance(said.get("cors"), str):
+        said["cors"] = tuple(origin.strip() for origin in said["cors"].split(",") if origin.strip())
+    for repeated in ("watch", "prepare", "notices"):
+        if repeated in said:
+            said[repeated] = tuple(said[repeated])
+    known = {one.name for one in fields(ServeOptions)}
+    return _checked(ServeOptions(limits=limits, **{name: value for name, value in said.items() if name in known}))
+
+
+def replaced_variables(environment: dict[str, str]) -> list[str]:
+    """One sentence for each set variable of the Azure server that has no effect here."""
+    set_ones = [name for name in REPLACED if environment.get(name, "").lower() not in FALSE]
+    return [f"{name} has no effect here: {REPLACED[name]}." for name in set_ones]
+
+
+def _checked(options: ServeOptions) -> ServeOptions:
+    if (options.bundle is None) == (options.entry_script is None):
+        raise UsageFault("Nothing to serve: name a BUNDLE, or a script with --entry-script (one of the two).")
+    for name in ("port", "metrics_port"):
+        port = getattr(options, name)
+        if port is not None and not 0 <= port <= 65535:
+            raise UsageFault(f"--{name.replace('_', '-')} {port} is not a port; use 0 to 65535 (0 picks a free one).")
+    if options.workers < 1:
+        raise UsageFault(f"--workers {options.workers}: at least one worker is needed.")
+    if (options.tls_cert is None) != (options.tls_key is None):
+        raise UsageFault("TLS needs both --tls-cert and --tls-key (PEM files).")
+    for name, value in options.limits.items():
+        if value <= 0:
+            raise UsageFault(f"The limit {name} is {value:g}; it must be above 0.")
+    return options
+
+
+def _config_file(flags: dict[str, Any], environment: dict[str, str]) -> dict[str, str]:
+    """The first of --config_file, AZUREML_CONFIG_FILE, config.json in the app root, config.json beside the script."""
+    root = flags.get("app_root") or environment.get("AML_APP_ROOT")
+    script = flags.get("entry_script") or environment.get("AZUREML_ENTRY_SCRIPT")
+    named = flags.get("config_file") or environment.get("AZUREML_CONFIG_FILE")
+    beside = [os.path.join(folder, "config.json") for folder in (root, os.path.dirname(script) if script else None) if folder]
+    for path in [named] if named else beside:
+        if not named and not _is_server_config(path):
+            continue
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageFault(f"The config file {path} cannot be read ({error}); correct it or leave it out.") from error
+        return {name: _as_text(value) for name, value in content.items() if name in VARIABLES}
+    return {}
+
+
+def _is_server_config(path: str) -> bool:
+    """config.json is a common name: only one that holds a known key is the server's."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and any(name in VARIABLES for name in content)
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _number(name: str, text: str, kind: type[int] | type[float]) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise UsageFault(f"{name} is '{text}', which is not a number.") from None
+
+
+def _flag(name: str, text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered not in TRUE | FALSE:
+        raise UsageFault(f"{name} is '{text}'; use true or false.")
+    return lowered in TRUE
+
+
+# variable → (option, how to read it)
+VARIABLES: dict[str, tuple[str, Any]] = {
+    "AZUREML_ENTRY_SCRIPT": ("entry_script", None),
+    "AZUREML_MODEL_DIR": ("model_dir", None),
+    "AML_APP_ROOT": ("app_root", None),
+    "AZUREML_SOURCE_DIRECTORY": ("source_dir", None),
+    "WORKER_COUNT": ("workers", int),
+    "SCORING_TIMEOUT_MS": ("limit_deadline", "ms"),
+    "AML_CORS_ORIGINS": ("cors", None),
+    "SERVER_VERSION_LOG_RESPONSE_ENABLED": ("says_version", "only true"),
+    "SERVICE_NAME": ("title", None),
+    "SERVICE_VERSION": ("version", None),
+    "SERVICE_PATH_PREFIX": ("prefix", None),
+    "AZUREML_LOG_LEVEL": ("log_level", "level"),
+    "FAIRLEAD_UNSAFE_FORMATS": ("unsafe_formats", None),
+    "FAIRLEAD_HEARTBEAT_SECONDS": ("beat_seconds", float),
+    "FAIRLEAD_STRICT_COMPAT": ("strict_compat", bool),
+    "FAIRLEAD_DRAIN_GRACE_SECONDS": ("drain_grace", float),
+    "FAIRLEAD_MAX_WAIT_SECONDS": ("limit_wait", float),
+    "FAIRLEAD_MAX_WAITING": ("limit_waiting", int),
+    "FAIRLEAD_MAX_BODY_BYTES": ("limit_body", int),
+}
+
+
+def _from_variables(variables: dict[str, str]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for name, text in variables.items():
+        option, kind = VARIABLES[name]
+        if kind == "ms":
+            said[option] = _number(name, text, int) / 1000
+        elif kind == "only true":
+            said[option] = text == "true"
+        elif kind == "level":
+            said[option] = {"warn": "warning", "fatal": "critical"}.get(text.lower(), text.lower())
+        elif kind is bool:
+            said[option] = _flag(name, text)
+        elif kind is not None:
+            said[option] = _number(name, text, kind)
+        elif text:
+            said[option] = text
+    return said
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m fairlead_scoring serve", description="Serve a bundle or a scoring script over HTTP.", allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("bundle", nargs="?", help="a bundle folder")
+    add("--entry-script", "--entry_script", help="a score.py with init() and run()")
+    add("--app-root", "--app_root", help="working directory and first entry of sys.path (default: here)")
+    add("--source-dir", help="a further folder for sys.path")
+    add("--model-dir", "--model_dir", help="AZUREML_MODEL_DIR for the script")
+    add("--sample", help="a request body that must be answered before the service is ready")
+    add("--python", help="the interpreter of the script's environment (3.8 or later)")
+    add("--host", help="address to listen on (default 127.0.0.1)")
+    add("--port", type=int, help="port to listen on (default 5001)")
+    add("--metrics-port", type=int, help="a second listener, for health and metrics")
+    add("--workers", "--worker_count", type=int, help="worker processes (default 1)")
+    add("--concurrency", type=int, help="run() calls at a time in one worker, for `async def run` (default 64)")
+    add("--name", help="service name: also serves below /api/v1/service/NAME")
+    add("--prefix", help="path prefix of every route")
+    add("--keys", help="file with the SHA-256 of the keys; without it no key is asked for")
+    add("--tls-cert", help="PEM file, full chain")
+    add("--tls-key", help="PEM file")
+    add("--cors", "--access_control_allow_origins", help="allowed origins, comma separated, or *")
+    add("--strict-compat", action="store_const", const=True, help="answer 500, not 400, where the Azure server does")
+    add("--unsafe-formats", choices=("allow", "deny"), help="whether pickles and their kin may be loaded from a bundle (default deny)")
+    add("--no-warmup", dest="warmup", action="store_const", const=False, help="be ready without answering the sample")
+    add("--reload", action="store_const", const=True, help="start new workers when a watched file changes")
+    add("--watch", action="append", help="file or folder to watch with --reload")
+    add("--prepare", action="append", help=argparse.SUPPRESS)
+    add("--drain-grace", type=float, help="seconds that idle connections are kept at shutdown (default 3)")
+    add("--max-waiting", dest="limit_waiting", type=int, help="waiting requests per worker (default 64)")
+    add("--max-wait", dest="limit_wait", type=float, help="seconds a request may wait for a worker (default 10)")
+    add("--deadline", dest="limit_deadline", type=float, help="seconds run() may take (default 60)")
+    add("--max-body", dest="limit_body", type=int, help="bytes of a request's body (default 100 MiB)")
+    add("--log-file", help="append log lines to this file (default: standard output)")
+    add("--log-form", choices=("auto", "json", "text"), help="default: text on a terminal, else json")
+    add("--log-level", choices=("debug", "info", "warning", "error", "critical"))
+    add("--config_file", help="JSON file with the variables of the Azure server")
+    add("--banner", action="store_const", const=True, help="say on standard output where the service is, once it is ready")
+    add("--notice", dest="notices", action="append", help=argparse.SUPPRESS)
+    add("--quiet", action="store_const", const=True, help="no start-up lines")
+    return _with_ignored(parser)
+
+
+def _with_ignored(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Flags of the Azure server that are accepted and have no effect (ADR 2)."""
+    for flag in ("--health_port", "--appinsights_instrumentation_key"):
+        parser.add_argument(flag, help=argparse.SUPPRESS)
+    parser.add_argument("--rest", action="store_true", help=argparse.SUPPRESS)
+    return parser

@@ -1,0 +1,160 @@
+"""One revision of what is served: which files, which interpreter, and a private working directory for its workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlead_scoring import __version__, bundle, formats
+from fairlead_scoring.errors import BootFault, BundleFault
+from fairlead_scoring.supervisor.options import ServeOptions
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """`name` is what clients see in x-fairlead-revision: the bundle's digest, or the script's content, shortened."""
+
+    generation: int
+    name: str
+    app_root: str
+    entry_script: str | None
+    model_dir: str | None
+    options: dict[str, Any]
+    model: dict[str, str]
+    sample: Any
+    work_dir: str | None
+    bundle: str | None
+
+    def discard(self) -> None:
+        if self.work_dir is not None:
+            shutil.rmtree(self.work_dir, ignore_errors=True)
+
+
+def prepare(options: ServeOptions, generation: int, folder: Path) -> Revision:
+    """Raises BootFault or BundleFault with what is wrong with the files."""
+    return _of_bundle(options, generation, folder) if options.bundle else _of_script(options, generation)
+
+
+def _of_bundle(options: ServeOptions, generation: int, folder: Path) -> Revision:
+    work = folder / f"generation-{generation}"
+    try:
+        opened = bundle.open_bundle(Path(str(options.bundle)))
+        if options.unsafe_formats != "allow":
+            _refuse_unsafe(opened.path)
+        layout = bundle.lay_out(opened, work)
+    except bundle.BundleError as error:
+        raise BundleFault(str(error)) from error
+    manifest = opened.manifest
+    serving = dict(manifest.serving)
+    first = manifest.models[0] if manifest.models else None
+    return Revision(
+        generation=generation,
+        name=opened.digest[:16],
+        app_root=str(layout.app_root),
+        entry_script=str(layout.entry_script) if layout.entry_script else None,
+        model_dir=str(layout.model_dir) if layout.model_dir else None,
+        options=dict(serving, schema=manifest.schema, strict_compat=options.strict_compat),
+        model={
+            "name": manifest.name,
+            "version": first.version if first else "1",
+            "platform": manifest.flavor or "python",
+        },
+        sample=_sample_file(options.sample) if options.sample else _sample(opened.sample(), manifest.sample or ""),
+        work_dir=str(work),
+        bundle=str(opened.path),
+    )
+
+
+def _of_script(options: ServeOptions, generation: int) -> Revision:
+    app_root = options.app_root or os.getcwd()
+    script = os.path.join(app_root, str(options.entry_script))
+    if not os.path.isfile(script):
+        raise BootFault(f"The entry script {script} does not exist; name a Python file with init() and run().")
+    with open(script, "rb") as file:
+        name = hashlib.sha256(file.read()).hexdigest()[:16]
+    return Revision(
+        generation=generation,
+        name=name,
+        app_root=app_root,
+        entry_script=script,
+        model_dir=options.model_dir,
+        options={"strict_compat": options.strict_compat, "schema": None},
+        model={"name": options.name or Path(script).stem, "version": options.version, "platform": "python"},
+        sample=_sample_file(options.sample) if options.sample else None,
+        work_dir=None,
+        bundle=None,
+    )
+
+
+def _refuse_unsafe(path: Path) -> None:
+    found = formats.unsafe_files(path)
+    if found:
+        first, reason = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise BootFault(
+            f"{first}{more} can run code when it is loaded ({reason}), and this server refuses such files. Export the model to ONNX, skops "
+            "or its library's own format; or, if you trust whoever made it, start the server with --unsafe-formats allow."
+        )
+
+
+def _sample_file(path: str) -> Any:
+    try:
+        return _sample(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise BootFault(f"The sample {path} cannot be read ({error.strerror}).") from error
+
+
+def _sample(content: bytes | None, path: str) -> Any:
+    if content is None:
+        return None
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise BootFault(f"The sample {path} is not JSON ({error}); it must be a request body.") from error
+
+
+def worker_config(revision: Revision, options: ServeOptions, log_fd: int, log_form: str) -> dict[str, Any]:
+    """What a worker is told first."""
+    return {
+        "entry_script": revision.entry_script,
+        "app_root": revision.app_root,
+        "source_dir": options.source_dir,
+        "options": dict(revision.options, concurrency=options.concurrency) if options.concurrency else revision.options,
+        "model": revision.model,
+        "sample": revision.sample,
+        "warmup": options.warmup and bool(revision.options.get("warmup", True)),
+        "timeout_ms": round(options.limits.get("deadline", 60.0) * 1000),
+        "beat_seconds": options.beat_seconds,
+        "log": {"fd": log_fd, "form": log_form, "level": options.log_level},
+    }
+
+
+def worker_environment(revision: Revision, options: ServeOptions) -> dict[str, str]:
+    """The variables that the Azure server sets for the script, and thread counts that fit the number of workers."""
+    environment = dict(os.environ)
+    environment.pop("PYTHONHOME", None)
+    threads = str(max(1, (os.cpu_count() or 1) // options.workers))
+    for name in THREAD_VARIABLES:
+        environment.setdefault(name, threads)
+    environment.update(
+        AML_APP_ROOT=revision.app_root,
+        WORKER_COUNT=str(options.workers),
+        SERVER_PORT=str(options.port),
+        HEALTH_PORT=str(options.port),
+        SERVER_SOFTWARE=f"fairlead/{__version__}",
+        HTTP_X_MS_SERVER_VERSION=f"fairlead/{__version__}",
+        TRANSPORT_PROTOCOL="http",
+        AML_APP_INSIGHTS_ENABLED="false",
+    )
+    if revision.entry_script:
+        environment["AZUREML_ENTRY_SCRIPT"] = revision.entry_script
+    if revision.model_dir:
+        environment["AZUREML_MODEL_DIR"] = revision.model_dir
+    return environment

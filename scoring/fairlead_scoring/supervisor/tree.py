@@ -1,0 +1,307 @@
+"""The process tree: one front, its workers, and this supervisor, which holds the listening sockets and outlives both.
+
+One selector loop; nothing here waits for a child. Signals: TERM/INT drain and end, HUP starts a new generation of workers,
+USR2 replaces supervisor and front by freshly started ones on the same sockets, workers untouched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fairlead_scoring.errors import RuntimeFault
+from fairlead_scoring.lines import LineWriter
+from fairlead_scoring.supervisor import handoff
+from fairlead_scoring.supervisor.banner import banner
+from fairlead_scoring.supervisor.child import PACKAGE, Control, WorkerRecord, adopted, end_of, send_signal
+from fairlead_scoring.supervisor.crew import Crew
+from fairlead_scoring.supervisor.fronts import Fronts
+from fairlead_scoring.supervisor.options import ServeOptions
+from fairlead_scoring.supervisor.preparation import Preparation
+from fairlead_scoring.supervisor.revision import Revision, prepare
+from fairlead_scoring.supervisor.watch import Watch
+from fairlead_scoring.worker import link
+
+INTERRUPT_GRACE = 0.3
+
+
+class Supervisor:
+    def __init__(self, options: ServeOptions, lines: LineWriter, listeners: list[socket.socket]) -> None:
+        self._options = options
+        self._lines = lines
+        self._listeners = listeners
+        self._selector = selectors.DefaultSelector()
+        self._folder = Path(tempfile.mkdtemp(prefix="fairlead-"))
+        self._crew = Crew(options, lines)
+        self._fronts = Fronts(options, lines, listeners, self._crew, self._register)
+        self._fronts.folder = self._folder
+        self._crew.on_started = self._watch_worker
+        self._crew.attach = self._fronts.attach
+        self._crew.retire = self._fronts.retire
+        self._generation = 0
+        self._stopping: float | None = None
+        self._force_at = 0.0
+        self._exit_code: int | None = None
+        self._has_taken_over = False
+        self._watch = Watch(options) if options.reload else None
+        self._preparation = Preparation(options)
+        self._told_ready = False
+        self._signals = _signal_pipe()
+        self._selector.register(self._signals, selectors.EVENT_READ, self._signalled)
+
+    def run(self) -> int:
+        try:
+            if not self._has_taken_over:
+                self._announce()
+                self._fronts.start()
+                self._begin(self._options)
+            while self._exit_code is None:
+                self._turn()
+            return self._exit_code
+        except RuntimeFault as fault:
+            self._lines.say("error", "supervisor", str(fault))
+            sys.stderr.write(f"{fault}\n")
+            return fault.exit_code
+        finally:
+            self._end_everything()
+
+    # One turn of the loop.
+    def _turn(self) -> None:
+        wait = max(0.0, min(self._crew.next_timer() - time.monotonic(), 0.5))
+        turned = time.monotonic()
+        for key, _ in self._selector.select(wait):
+            key.data()
+        now = time.monotonic()
+        if now - turned > wait + 1.0:
+            self._forgive(now - turned - wait)  # this process stood still: silence was ours, not theirs
+        self._reap()
+        self._crew.look_after(now)
+        self._fronts.look_after(now)
+        self._fronts.tell_news()
+        self._check_boot()
+        self._check_reload()
+        self._check_stopping(now)
+
+    def _forgive(self, lag: float) -> None:
+        for record in (*self._crew.workers.values(), *self._fronts.records):
+            record.last_beat += lag
+
+    # Workers.
+    def _begin(self, options: ServeOptions) -> None:
+        self._generation += 1
+        self._crew.begin(prepare(options, self._generation, self._folder))
+
+    def _watch_worker(self, record: WorkerRecord) -> None:
+        self._register(record.control, lambda frame: self._worker_said(record, frame), lambda: self._worker_closed(record))
+        if record.output_fd is not None:
+            self._selector.register(record.output_fd, selectors.EVENT_READ, lambda: self._worker_printed(record))
+
+    def _worker_said(self, record: WorkerRecord, frame: link.Frame) -> None:
+        record.last_beat = time.monotonic()
+        if frame.kind == link.READY:
+            self._crew.ready(record, json.loads(bytes(frame.payload)))
+        elif frame.kind == link.FAILED:
+            self._crew.failed(record, json.loads(bytes(frame.payload)))
+
+    def _worker_closed(self, record: WorkerRecord) -> None:
+        record.control.close()
+        if not record.is_child and record.ident in self._crew.workers:
+            send_signal(record.pid, signal.SIGKILL)
+            self._crew.ended(record, "ended")
+
+    def _worker_printed(self, record: WorkerRecord) -> None:
+        """Lines that did not go through Python's sys.stdout: C code, crashes."""
+        fd = record.output_fd
+        assert fd is not None
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(fd, 65536)
+            for line in data.decode("utf-8", "replace").splitlines():
+                record.last_lines.append(line)
+                self._lines.say("warning", "worker", line, worker=record.ident)
+            if not data:
+                self._selector.unregister(fd)
+                os.close(fd)
+                record.output_fd = None
+
+    # Children, signals, selector.
+    def _register(self, control: Control, hear: Callable[[link.Frame], None], closed: Callable[[], None]) -> None:
+        def readable() -> None:
+            try:
+                for frame in control.inbox.receive(control.sock):
+                    hear(frame)
+            except BlockingIOError:
+                return
+            except (link.LinkClosed, OSError):
+                self._selector.unregister(control.sock)
+                closed()
+
+        self._selector.register(control.sock, selectors.EVENT_READ, readable)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._child_ended(pid, end_of(status))
+
+    def _child_ended(self, pid: int, how: str) -> None:
+        for record in list(self._crew.workers.values()):
+            if record.pid == pid:
+                self._drain_output(record)
+                self._crew.ended(record, how)
+        self._fronts.child_ended(pid, how)
+        self._preparation.child_ended(pid, how)
+
+    def _drain_output(self, record: WorkerRecord) -> None:
+        """What it said last: its words on the link, and its raw output."""
+        with contextlib.suppress(OSError, link.LinkClosed):
+            for frame in record.control.inbox.receive(record.control.sock):
+                self._worker_said(record, frame)
+        if record.output_fd is not None:
+            self._worker_printed(record)
+
+    def _signalled(self) -> None:
+        for number in os.read(self._signals, 256):
+            if number == signal.SIGHUP:
+                self._reload()
+            elif number == signal.SIGUSR2:
+                self._replace_self()
+            elif number in (signal.SIGTERM, signal.SIGINT):
+                self._stop(INTERRUPT_GRACE if number == signal.SIGINT else self._options.drain_grace)
+
+    # Reload.
+    def _reload(self) -> None:
+        if self._stopping is None and self._crew.active:
+            self._preparation.start()
+
+    def _check_reload(self) -> None:
+        if self._watch is not None and self._crew.active and self._watch.has_changed():
+            self._lines.say("info", "supervisor", f"{self._watch.changed} has changed; new workers are started.")
+            self._reload()
+        outcome = self._preparation.outcome()
+        if outcome is None:
+            return
+        try:
+            if isinstance(outcome, RuntimeFault):
+                raise outcome
+            self._options = outcome
+            self._begin(outcome)
+        except RuntimeFault as fault:
+            self._crew.reload_failed(str(fault))
+
+    # Start and end.
+    @property
+    def _url(self) -> str:
+        host, port = self._listeners[0].getsockname()[:2]
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  (to show, not to bind)
+        return f"{'https' if self._options.tls_cert else 'http'}://{shown}:{port}"
+
+    def _announce(self) -> None:
+        if not self._options.quiet:
+            self._lines.say("info", "supervisor", f"Listening on {self._url}", pid=os.getpid())
+
+    def _say_ready(self) -> None:
+        self._told_ready = True
+        self._lines.say("info", "supervisor", "Ready.")
+        if self._options.banner:
+            contract = self._crew.ready_ones()[0].contract or {}
+            prefix = f"/{self._options.prefix.strip('/')}" if self._options.prefix.strip("/") else ""
+            text = banner(self._url + prefix, contract, has_keys=self._options.keys is not None, notices=self._options.notices)
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    def _check_boot(self) -> None:
+        failure = self._crew.boot_failure
+        if failure is not None and self._stopping is None:
+            said = [failure["message"], failure.get("frames", ""), *failure.get("last_lines", [])]
+            sys.stderr.write("\n".join(part.rstrip() for part in said if part) + "\n")
+            self._exit_code = failure["exit_code"]
+        elif self._crew.active and not self._told_ready:
+            self._say_ready()
+
+    def _stop(self, grace: float) -> None:
+        if self._stopping is not None:
+            self._exit_code = 0 if self._exit_code is None else self._exit_code
+            return
+        self._stopping = time.monotonic()
+        self._force_at = self._stopping + grace + self._options.limits.get("deadline", 60.0) + 2.0
+        for listener in self._listeners:
+            listener.close()
+        self._fronts.drain(grace)
+
+    def _check_stopping(self, now: float) -> None:
+        if self._stopping is None:
+            return
+        if now > self._force_at:
+            self._exit_code = 0
+        elif not self._fronts.records:
+            for record in self._crew.workers.values():
+                if record.state != "stopping":
+                    self._crew.stop(record)
+            if not self._crew.workers:
+                self._exit_code = 0
+
+    def _end_everything(self) -> None:
+        self._fronts.kill_all()
+        self._crew.kill_all()
+        deadline = time.monotonic() + 2.0
+        while (self._fronts.records or self._crew.workers) and time.monotonic() < deadline:
+            self._selector.select(0.02)
+            self._reap()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._lines.flush()
+
+    # Taking over.
+    def take_over(self, taken: handoff.Handoff) -> None:
+        """Everything that an earlier supervisor left running."""
+        self._has_taken_over = self._told_ready = True
+        if taken.folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = self._fronts.folder = Path(taken.folder)
+        self._fronts.adopt(taken)
+        for told in taken.workers:
+            record = adopted(told)
+            self._crew.adopt(record, Revision(**told["spec"]))
+            self._watch_worker(record)
+        self._generation = self._crew.active
+        self._lines.say("info", "supervisor", "A new supervisor has taken over.", pid=os.getpid(), workers=len(taken.workers))
+        if taken.replaces_front:
+            self._fronts.start()
+
+    def _replace_self(self) -> None:
+        """Become a freshly loaded supervisor: same pid, same children, same sockets; then a new front takes over from the old."""
+        if self._stopping is not None or not self._fronts.records or self._crew.wanted != self._crew.active:
+            self._lines.say("warning", "supervisor", "Not replaced: the service is stopping or reloading.")
+            return
+        left = handoff.leave(
+            handoff.of(
+                options=self._options, listeners=self._listeners, log_fd=self._lines.fd, folder=str(self._folder),
+                front=self._fronts.records[-1], workers=[(record, self._crew.spec_of(record)) for record in self._crew.ready_ones()],
+            )
+        )  # fmt: skip
+        self._lines.flush()
+        os.execv(sys.executable, [sys.executable, PACKAGE, "serve", "--adopt-fd", str(left)])  # noqa: S606  (ourselves)
+
+
+def _signal_pipe() -> int:
+    """A descriptor that becomes readable with the number of each signal."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD):
+        signal.signal(number, lambda _number, _frame: None)
+    return reader

@@ -1,0 +1,227 @@
+"""The script contract: `init()` once, `run()` per request; the signature decides once how bodies become arguments.
+
+Kinds: `text` (an undecorated run gets the body as text), `schema` (@input_schema), `typed` (@fairlead_scoring.typed, a schema in the
+manifest, or describe()), `raw` (@rawhttp). Source: the Azure scoring server, and docs/script-contract.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+from fairlead_scoring.declare import NOTE
+from fairlead_scoring.schema import DeclarationError, Signature
+from fairlead_scoring.worker import decorated, dialects
+from fairlead_scoring.worker.annotations import Convert, typed_of
+from fairlead_scoring.worker.encoding import encode
+from fairlead_scoring.worker.exchange import Answer, BadInput, Request
+from fairlead_scoring.worker.faults import ScriptFault, user_frames, while_initialising
+from fairlead_scoring.worker.loading import Loaded, import_script
+from fairlead_scoring.worker.parameters import HEADERS, Parameters, parameters_of, refuse_extra
+from fairlead_scoring.worker.rawhttp import AMLRequest, is_raw, is_response, to_answer
+from fairlead_scoring.worker.reading import object_of, text_of, titled_headers
+from fairlead_scoring.worker.shims import install
+
+__all__ = ["Script", "ScriptFault", "load", "user_frames"]
+
+ASYNC_CONCURRENCY = 64
+
+
+def load(entry_script: Optional[Path], app_root: Path, source_dir: Optional[Path], options: Optional[Dict[str, Any]] = None) -> Script:
+    """Import the script and read its `run()`. Raises ScriptFault. `options`: the manifest's serving section, schema and strict_compat."""
+    install()
+    return Script(import_script(entry_script, app_root, source_dir), dict(options or {}))
+
+
+class Script:
+    def __init__(self, loaded: Loaded, options: Dict[str, Any]) -> None:
+        self._loaded = loaded
+        self._run = loaded.run
+        self.options = _merged(loaded.run, options)
+        self.is_async = inspect.iscoroutinefunction(loaded.run) or inspect.isasyncgenfunction(loaded.run)
+        self.signature: Optional[Signature] = None
+        self._described: Dict[str, Any] = {}
+        self._converters: Dict[str, Convert] = {}
+        self._parameters: Parameters = parameters_of(loaded.run, loaded.path)
+        self.wants_headers = self._parameters.wants_headers
+        self._decorated: List[decorated.Decorated] = []
+        self.kind = self._kind()
+        self._bind: Callable[[Request], Dict[str, Any]] = {
+            "text": self._bind_text,
+            "raw": self._bind_raw,
+            "schema": self._bind_decorated,
+            "typed": self._bind_typed,
+        }[self.kind]
+
+    def _kind(self) -> str:
+        path = self._loaded.path
+        is_decorated = decorated.is_decorated(self._run)
+        if is_raw(self._run):
+            if is_decorated:
+                raise ScriptFault("run() of {} cannot be decorated with both @rawhttp and @input_schema.".format(path))
+            return "raw"
+        if is_decorated:
+            self._decorated = decorated.inputs_of(self._run)
+            return "schema"
+        if self.options.get("typed") or self.options.get("schema") or self._loaded.describe is not None:
+            return "typed"
+        refuse_extra(self._parameters, path)
+        return "text"
+
+    def init(self) -> None:
+        """The user's init(), then what it made known. Raises ScriptFault."""
+        try:
+            self._loaded.init()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise while_initialising(self._loaded.path, error) from error
+        if self.kind == "typed":
+            self._declare()
+
+    def _declare(self) -> None:
+        """From the manifest, else describe(), else the annotations."""
+        said = self.options.get("schema")
+        try:
+            if self._loaded.describe is not None:
+                self._described = dict(self._loaded.describe())
+            if said is None and self._described:
+                said = {name: self._described.get(name) for name in ("inputs", "output")}
+            if said:
+                self.signature = Signature.from_json(said)
+            else:
+                self.signature, self._converters = typed_of(self._run, self._parameters)
+        except DeclarationError as error:
+            raise ScriptFault("The schema of {} makes no sense: {}".format(self._loaded.path, error), error) from error
+        except Exception as error:
+            raise ScriptFault("describe() of {} raised {}: {}".format(self._loaded.path, type(error).__name__, error), error) from error
+        self._refuse_strangers(self.signature)
+
+    def _refuse_strangers(self, signature: Signature) -> None:
+        taken = {parameter.name for parameter in self._parameters.data}
+        for field in signature.inputs:
+            if field.name not in taken:
+                raise ScriptFault(
+                    "The schema declares the input '{}', but run() of {} takes {}.".format(field.name, self._loaded.path, ", ".join(sorted(taken)))
+                )
+
+    def contract(self) -> Dict[str, Any]:
+        """What the front, the documents and the clients need to know; JSON. After init()."""
+        is_open = self.kind in ("typed", "schema")
+        signature = self._signature_for_show()
+        return {
+            "kind": self.kind,
+            "inputs": signature.to_json()["inputs"] if signature else [],
+            "output": signature.to_json().get("output") if signature else None,
+            "swagger": decorated.swagger_of(self._run) if self.kind == "schema" else None,
+            "sample": self._described.get("sample"),
+            "headers": self.wants_headers or self.kind in ("raw", "schema", "typed") or self._may_stream(),
+            "methods": ["GET", "POST", "OPTIONS"] if self.kind == "raw" else ["GET", "POST"],
+            "batching": self._batching(),
+            "concurrency": self._concurrency(),
+            "async": self.is_async,
+            "dialects": ["score", "v2", "invocations"] if is_open and signature else ["score"],
+            "model": {"platform": self._described["platform"]} if self._described.get("platform") else {},
+        }
+
+    def _signature_for_show(self) -> Optional[Signature]:
+        if self.kind != "schema":
+            return self.signature
+        fields = [decorated.field_of(one) for one in reversed(self._decorated)]
+        if not fields or any(field is None for field in fields):
+            return None
+        self.signature = Signature(tuple(field for field in fields if field is not None))
+        return self.signature
+
+    def _may_stream(self) -> bool:
+        return inspect.isgeneratorfunction(self._run) or inspect.isasyncgenfunction(self._run)
+
+    def _concurrency(self) -> int:
+        asked = self.options.get("concurrency")
+        if not self.is_async:
+            return 1
+        return int(asked) if asked else ASYNC_CONCURRENCY
+
+    def _batching(self) -> Optional[Dict[str, Any]]:
+        """Raises ScriptFault when the script asks for batching and cannot be batched (DECISIONS 12)."""
+        asked = self.options.get("batched")
+        if not asked:
+            return None
+        stackable = decorated.stackable_of(self._decorated) if self.kind == "schema" else dialects.stackable_of(self.signature)
+        why = ""
+        if self.is_async or self._may_stream():
+            why = "an async or streaming run() cannot be batched"
+        elif self.wants_headers or self.kind == "raw":
+            why = "a run() that sees the request cannot be batched"
+        elif stackable is None:
+            why = "it declares no single array, DataFrame or list parameter"
+        if why:
+            raise ScriptFault("The script {} asks for batching, but {}.".format(self._loaded.path, why))
+        return {"max_rows": int(asked["max_rows"]), "max_wait_ms": float(asked["max_wait_ms"]), "parameter": stackable}
+
+    # One request.
+    def bind(self, request: Request) -> Dict[str, Any]:
+        """The arguments of run(). Raises BadInput."""
+        arguments = self._bind(request)
+        if self.wants_headers:
+            arguments[HEADERS] = titled_headers(request)
+        return arguments
+
+    def _bind_text(self, request: Request) -> Dict[str, Any]:
+        return {self._parameters.first: text_of(request)}
+
+    def _bind_raw(self, request: Request) -> Dict[str, Any]:
+        return {self._parameters.first: AMLRequest.of(request)}
+
+    def _bind_decorated(self, request: Request) -> Dict[str, Any]:
+        if request.dialect != "score" and self.signature is not None:
+            arguments = dialects.bind(request, self.signature)
+        else:
+            arguments = _named(object_of(request), self._parameters)
+        if not self.options.get("strict_compat"):
+            decorated.convert(self._decorated, arguments)
+        return arguments
+
+    def _bind_typed(self, request: Request) -> Dict[str, Any]:
+        assert self.signature is not None
+        arguments = dialects.bind(request, self.signature)
+        for name, convert in self._converters.items():
+            if name in arguments and arguments[name] is not None:
+                arguments[name] = convert(arguments[name])
+        return arguments
+
+    def run(self, arguments: Dict[str, Any]) -> Any:
+        return self._run(**arguments)
+
+    def encode(self, result: Any, request: Request) -> Answer:
+        """Raises EncodeFault."""
+        if is_response(result):
+            return to_answer(result)
+        if request.reply is not None:
+            return request.reply(result)
+        return encode(result, request)
+
+
+def _merged(run: Callable[..., Any], options: Dict[str, Any]) -> Dict[str, Any]:
+    """What the decorators noted, then what the manifest says."""
+    note: Dict[str, Any] = {}
+    layer: Any = run
+    while layer is not None:
+        note = {**getattr(layer, NOTE, {}), **note}
+        layer = getattr(layer, "__wrapped__", None)
+    if options.get("batching"):
+        note["batched"] = {"max_rows": 256, "max_wait_ms": 0.0, **options["batching"]}
+    return {**note, **{name: value for name, value in options.items() if value is not None and name != "batching"}}
+
+
+def _named(body: Dict[str, Any], parameters: Parameters) -> Dict[str, Any]:
+    """Unknown keys are ignored, as the Azure server does."""
+    arguments: Dict[str, Any] = {}
+    for parameter in parameters.data:
+        value = body.get(parameter.name, parameter.default)
+        if value is inspect.Parameter.empty:
+            raise BadInput("A value is not provided for the {!r} parameter.".format(parameter.name))
+        arguments[parameter.name] = value
+    return arguments
+

@@ -1,0 +1,1 @@
+"""The packages that user code runs with; found, never imported."""

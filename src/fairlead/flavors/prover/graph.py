@@ -69,7 +69,7 @@ def classes(model: Any) -> Optional[Any]:
 def note(model: Any, said: Dict[str, Any]) -> None:
     """What the scoring script needs to answer like the original: methods and their outputs, nulls, columns, the answer's schema."""
     entry = model.metadata_props.add()
-    entry.key, entry.value = "fairlead", json.dumps(said, sort_keys=True)
+    entry.key, entry.value = "fairlead", json.dumps(said)
 
 
 def steps_of(model: Any) -> List[Any]:
@@ -231,9 +231,9 @@ def _by_skl2onnx(model: Any, width: int, ours: Unconvertible) -> Tuple[Any, Dict
         from skl2onnx.common.data_types import DoubleTensorType
     except ImportError:
         raise Unconvertible(f"{ours}, and skl2onnx is not installed") from ours
-    options = {"zipmap": False} if hasattr(model, "predict_proba") else None
+    options: Any = {id(model): {"zipmap": False}} if hasattr(model, "predict_proba") else None
     try:
-        made = convert_sklearn(model, initial_types=[("data", DoubleTensorType([None, width]))], options=options and {id(model): options})
+        made = convert_sklearn(model, initial_types=[("data", DoubleTensorType([None, width]))], options=options)
     except Exception as fault:  # converters raise whatever they like
         raise Unconvertible(f"{ours}, nor has skl2onnx one ({' '.join(str(fault).split())[:200]})") from fault
     outputs = [each.name for each in made.graph.output]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
 from .forest import Forest, Tree
 
-STEPS = (0, 1, -1)  # float32 steps off a threshold
+STEPS = (0, 1, -1)  # on a threshold, and the float32 beside it on either side
 
 
 def generated(sample: Any, forests: List[Tuple[Forest, List[Any]]], nulls: bool, count: int, seed: int) -> Tuple[Any, int]:
@@ -73,7 +73,8 @@ def _parents(tree: Tree) -> Any:
 def _placed(row: Any, parents: Any, tree: Tree, node: int, step: int) -> Any:
     """The row moved just far enough to reach the node, then onto its threshold."""
     row = row.copy()
-    low, high = {}, {}
+    low: Dict[int, float] = {}
+    high: Dict[int, float] = {}
     child = node
     while parents[child] >= 0:
         parent = int(parents[child])
@@ -98,7 +99,9 @@ def _between(least: float, most: float) -> float:
 
 
 def _off(edge: float, step: int) -> float:
-    """The float32 nearest to the edge, `step` float32 steps further; the edge itself for step 0."""
+    """The edge itself, or the first float32 above it (step 1) or below it (step -1)."""
     if step == 0 or not np.isfinite(edge):
         return edge
-    return float(np.nextafter(np.float32(edge), np.float32(np.inf * step)))
+    nearest = np.float32(edge)
+    beyond = (float(nearest) - edge) * step > 0
+    return float(nearest if beyond else np.nextafter(nearest, np.float32(np.inf * step)))

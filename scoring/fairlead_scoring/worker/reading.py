@@ -10,9 +10,11 @@ from urllib.parse import parse_qsl
 from fairlead_scoring.worker.exchange import BadInput, Request
 
 DEPTH_LIMIT = 100
-BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A string that never ends reaches to the end, or each of its quotes would be tried again: quadratic.
+BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+UNDECODABLE = re.compile("[\udc80-\udcff]")
 _parse: Optional[Callable[[Any], Any]] = None
-JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json\b", re.IGNORECASE)
+JSON_TYPE = re.compile(r"\s*application/(?:[^\s;]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
 
 
 def text_of(request: Request) -> str:
@@ -26,11 +28,15 @@ def text_of(request: Request) -> str:
 
 
 def query_of(request: Request) -> Dict[str, Any]:
-    """Every value is tried as JSON, else it is text; a key that comes more than once becomes a list."""
+    """Every value is tried as JSON, else it is text; a key that comes more than once becomes a list; bytes that are not UTF-8 stay as `%FF`."""
     values: Dict[str, List[Any]] = {}
-    for name, value in parse_qsl(request.query.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace"):
-        values.setdefault(name, []).append(_json_or_text(value))
+    for name, value in parse_qsl(request.query.decode("utf-8", "surrogateescape"), keep_blank_values=True, errors="surrogateescape"):
+        values.setdefault(_requoted(name), []).append(_json_or_text(_requoted(value)))
     return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+
+
+def _requoted(text: str) -> str:
+    return UNDECODABLE.sub(lambda found: f"%{ord(found.group()) - 0xDC00:02X}", text)
 
 
 def _json_or_text(value: str) -> Any:
@@ -119,7 +125,7 @@ def titled_headers(request: Request) -> Dict[str, str]:
     """A plain dict with Title-Cased names, repeated headers joined, as scripts that take `request_headers` know it."""
     found: Dict[str, str] = {}
     for name, value in request.headers:
-        title = "-".join(part.capitalize() for part in name.decode("latin-1").split("-"))
+        title = name.decode("latin-1").title()
         text = value.decode("latin-1")
         found[title] = f"{found[title]},{text}" if title in found else text
     return found

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from fairlead_scoring.formats import findings, imported_names, unsafe_files
 
 

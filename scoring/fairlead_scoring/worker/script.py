@@ -180,10 +180,10 @@ class Script:
         return {self._parameters.first: AMLRequest.of(request)}
 
     def _bind_decorated(self, request: Request) -> Dict[str, Any]:
-        if request.dialect != "score" and self._dialects is not None:
-            arguments = self._dialects.bind(request)
-        else:
+        if request.dialect == "score" or self._dialects is None:
             arguments = _named(object_of(request), self._parameters)
+        else:
+            arguments = self._dialects.bind(request)
         if not self.options.get("strict_compat"):
             decorated.convert(self._decorated, arguments)
         return arguments

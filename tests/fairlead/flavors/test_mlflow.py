@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from fairlead_scoring.schema import Signature
 from mlflow.models import infer_signature
 from mlflow.pyfunc.model import PythonModel
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from fairlead.flavors import detect, get, inspect
-from fairlead_scoring.schema import Signature
 
 from .conftest import Serve
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fairlead_scoring.schema import Mismatch
 from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from fairlead.flavors import inspect
-from fairlead_scoring.schema import Mismatch
 
 from .conftest import Serve
 

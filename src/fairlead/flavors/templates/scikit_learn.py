@@ -7,12 +7,12 @@ no-code deployment did. One thread per worker: scikit-learn's own threads cost m
 import os
 import pickle
 import zipfile
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
-
-import numpy as np
-import sklearn
+from collections.abc import Iterator
+from typing import Any, Union
 
 import fairlead_scoring
+import numpy as np
+import sklearn
 from fairlead_scoring.artifact import model_file, threads
 from fairlead_scoring.schema import Column, Field, Signature, Table, Tensor, Value
 
@@ -43,14 +43,14 @@ def init() -> None:
 
 @fairlead_scoring.typed
 @fairlead_scoring.batched(max_rows=256)
-def run(data: Any, method: str = "predict") -> Dict[str, Any]:
+def run(data: Any, method: str = "predict") -> dict[str, Any]:
     if hasattr(data, "infer_objects"):
         data = data.infer_objects()
     with sklearn.config_context(assume_finite=finite):
         return {method: dense(getattr(model, method)(data))}
 
 
-def describe() -> Dict[str, Any]:
+def describe() -> dict[str, Any]:
     offered = methods(model)
     data = data_type(model)
     example = sample(data)
@@ -88,7 +88,7 @@ def load_skops(path: str) -> Any:
     return skops.io.load(path, trusted=[*filter(None, named), *(name for name in skops.io.get_untrusted_types(file=path) if name.startswith(PLAIN_DATA))])
 
 
-def methods(estimator: Any) -> List[str]:
+def methods(estimator: Any) -> list[str]:
     return [name for name in METHODS if callable(getattr(estimator, name, None))]
 
 
@@ -147,11 +147,11 @@ def width_of(estimator: Any, first: Any) -> int:
     return next((int(array.shape[-1]) for array in found if isinstance(array, np.ndarray) and array.ndim), -1)
 
 
-def column(name: Any, dtype: str, nullable: bool, categories: Optional[Tuple[Any, ...]]) -> Column:
+def column(name: Any, dtype: str, nullable: bool, categories: tuple[Any, ...] | None) -> Column:
     return Column(str(name), dtype, nullable=nullable, categories=categories)
 
 
-def steps(estimator: Any) -> List[Any]:
+def steps(estimator: Any) -> list[Any]:
     """The estimators that data goes through, in order; a search stands for its best."""
     inner = getattr(estimator, "best_estimator_", None)
     if inner is not None:
@@ -163,14 +163,14 @@ def steps(estimator: Any) -> List[Any]:
     return found or [estimator]
 
 
-def column_kinds(estimator: Any, names: List[Any]) -> Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]]:
+def column_kinds(estimator: Any, names: list[Any]) -> dict[Any, tuple[str, bool, tuple[Any, ...] | None]]:
     """name -> (dtype, nullable, categories) of the columns that a ColumnTransformer or an encoder at the front says something about."""
     first, *later = steps(estimator)
     if type(first).__name__ in WITH_CATEGORIES:
         return encoded([first], names)
     if not hasattr(first, "transformers_"):
         return {}
-    out: Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]] = {}
+    out: dict[Any, tuple[str, bool, tuple[Any, ...] | None]] = {}
     for _, branch, chosen in first.transformers_:
         columns = chosen_names(chosen, names)
         after = "absorbs" if not later or all(nulls(step) != "refuses" for step in later) else "refuses"
@@ -180,7 +180,7 @@ def column_kinds(estimator: Any, names: List[Any]) -> Dict[Any, Tuple[str, bool,
     return out
 
 
-def branch_kinds(branch: Any, columns: List[Any], later_takes_nulls: bool) -> Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]]:
+def branch_kinds(branch: Any, columns: list[Any], later_takes_nulls: bool) -> dict[Any, tuple[str, bool, tuple[Any, ...] | None]]:
     if isinstance(branch, str):
         return dict.fromkeys(columns, ("object", True, None) if branch == "drop" else ("float64", later_takes_nulls, None))
     chain = steps(branch)
@@ -194,11 +194,11 @@ def branch_kinds(branch: Any, columns: List[Any], later_takes_nulls: bool) -> Di
     return dict.fromkeys(columns, ("float64" if known else "object", nullable, None))
 
 
-def encoded(chain: List[Any], columns: List[Any]) -> Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]]:
+def encoded(chain: list[Any], columns: list[Any]) -> dict[Any, tuple[str, bool, tuple[Any, ...] | None]]:
     """An encoder knows its categories; they bind the caller only when the encoder refuses others."""
     encoder = next(step for step in chain if type(step).__name__ in WITH_CATEGORIES)
     imputed = any(type(step).__name__.endswith("Imputer") for step in chain)
-    out: Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]] = {}
+    out: dict[Any, tuple[str, bool, tuple[Any, ...] | None]] = {}
     for name, seen in zip(columns, encoder.categories_):
         values = [value for value in seen.tolist() if value is not None and value == value]
         dtype = "str" if all(isinstance(value, str) for value in values) else "bool" if all(isinstance(value, bool) for value in values) else "float64"
@@ -208,7 +208,7 @@ def encoded(chain: List[Any], columns: List[Any]) -> Dict[Any, Tuple[str, bool, 
     return out
 
 
-def chosen_names(chosen: Any, names: List[Any]) -> List[Any]:
+def chosen_names(chosen: Any, names: list[Any]) -> list[Any]:
     """A ColumnTransformer's selection (names, positions, a slice, a mask) as column names."""
     if isinstance(chosen, (str, int)):
         chosen = [chosen]
@@ -250,20 +250,20 @@ def takes_nan(estimator: Any) -> bool:
 
         return bool(get_tags(estimator).input_tags.allow_nan)
     except (ImportError, AttributeError, ValueError):
-        tags: Dict[str, Any] = getattr(estimator, "_get_tags", dict)()
+        tags: dict[str, Any] = getattr(estimator, "_get_tags", dict)()
         return bool(tags.get("allow_nan", False))
 
 
 # What it answers
 
 
-def output_schema(offered: List[str]) -> Dict[str, Any]:
+def output_schema(offered: list[str]) -> dict[str, Any]:
     classes = getattr(model, "classes_", None)
     known = classes.tolist() if isinstance(classes, np.ndarray) else None
-    row: Dict[str, Any] = {"type": "array", "items": {"type": "number"}}
+    row: dict[str, Any] = {"type": "array", "items": {"type": "number"}}
     if known:
         row = {**row, "minItems": len(known), "maxItems": len(known), "description": f"one score per class, in the order {known}"}
-    shapes: Dict[str, Any] = {name: {} for name in offered}
+    shapes: dict[str, Any] = {name: {} for name in offered}
     for name in ("predict_proba", "predict_log_proba"):
         shapes[name] = row if known else {}
     shapes["predict"] = {"enum": known} if known and len(known) <= 1000 else {}

@@ -199,8 +199,9 @@ class Script:
         """Raises EncodeFault."""
         if is_response(result):
             return to_answer(result)
-        if request.reply is not None:
-            return request.reply(result)
+        reply = request.reply
+        if reply is not None:
+            return reply(result)
         if self.kind == "typed" and result is not None and not is_stream(result):
             return Answer(dump(result))
         return encode(result, request)

@@ -120,11 +120,16 @@ def test_json_lines() -> None:
         ("1,2", "text/csv; charset=latin-1", 415, "The charset latin-1 is not read here"),
         ({}, "application/json", 400, "exactly one of dataframe_split, dataframe_records, instances, inputs"),
         ({"instances": [], "inputs": []}, "application/json", 400, "exactly one of"),
-        ({"columns": [], "data": []}, "application/json", 400, "its keys are: \"columns\", \"data\"."),
+        ({"columns": [], "data": []}, "application/json", 400, 'its keys are: "columns", "data".'),
         ("7", "application/json", 400, "The input must be a JSON object with one of"),
         ({"instances": []}, "application/json", 400, "data: expected at least one row, got none."),
-        ({"instances": [[1, "2"]]}, "application/json", 400, "data, row 0, column 1: expected a number, got \"2\"."),
-        ({"inputs": [[1, 2]], "params": {"temperature": 1}}, "application/json", 400, "'temperature' is no parameter of this model; its parameters are: method."),
+        ({"instances": [[1, "2"]]}, "application/json", 400, 'data, row 0, column 1: expected a number, got "2".'),
+        (
+            {"inputs": [[1, 2]], "params": {"temperature": 1}},
+            "application/json",
+            400,
+            "'temperature' is no parameter of this model; its parameters are: method.",
+        ),
         ({"inputs": [[1, 2]], "params": []}, "application/json", 400, "params must be an object"),
         ({"dataframe_split": [1]}, "application/json", 400, "dataframe_split must be an object"),
         ({"dataframe_records": {"a": 1}}, "application/json", 400, "dataframe_records must be a list of objects"),
@@ -133,7 +138,7 @@ def test_json_lines() -> None:
         ("", "text/csv", 400, "The CSV body is empty."),
         ("x,y\n", "text/csv", 400, "has a header and no rows"),
         ("1,2\n3\n", "text/csv", 400, "data, row 1: expected 2 values, got 1."),
-        ("1,z\n", "text/csv; header=absent", 400, "expected a number, got \"z\"."),
+        ("1,z\n", "text/csv; header=absent", 400, 'expected a number, got "z".'),
         ('1,"2\n', "text/csv", 400, "The body is not CSV: "),
     ],
 )
@@ -184,3 +189,18 @@ def test_a_stream_has_no_predictions() -> None:
     assert request.reply is not None
     with pytest.raises(EncodeFault, match="only /score can pass on"):
         request.reply(iter([1]))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"]]}}, "application/json"),
+        ({"dataframe_records": [{"a": 1, "b": "x"}]}, "application/json"),
+        ({"inputs": {"data": [{"a": 1, "b": "x"}]}}, "application/json"),
+        ("a,b\n1,x\n", "text/csv"),
+        ('{"a": 1, "b": "x"}', "application/jsonlines"),
+    ],
+)
+def test_undeclared_columns_come_as_records(body: Any, kind: str) -> None:
+    loose = Dialects(Signature((Field("data", Value({"type": "array", "items": {"type": "object"}})),)), converters={"data": pd.DataFrame})
+    assert asked(loose, body, kind)[0]["data"].to_dict(orient="records") == [{"a": 1, "b": "x"}]

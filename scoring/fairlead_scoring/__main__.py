@@ -27,11 +27,9 @@ def _register() -> None:
     """Make `fairlead_scoring` importable from this folder, and this folder's neighbours not."""
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder or ".") != here]
-    spec = importlib.util.spec_from_file_location(
-        "fairlead_scoring", os.path.join(here, "__init__.py"), submodule_search_locations=[here]
-    )
+    spec = importlib.util.spec_from_file_location("fairlead_scoring", os.path.join(here, "__init__.py"), submodule_search_locations=[here])
     if spec is None or spec.loader is None:
-        raise ImportError("fairlead_scoring cannot be loaded from {}".format(here))
+        raise ImportError(f"fairlead_scoring cannot be loaded from {here}")
     package = importlib.util.module_from_spec(spec)
     sys.modules["fairlead_scoring"] = package
     spec.loader.exec_module(package)

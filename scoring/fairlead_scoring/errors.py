@@ -1,9 +1,9 @@
 """Every error of the scoring runtime that ends a process: one class = one exit code and one sentence with the cure.
 
-    RuntimeFault
-    ├── UsageFault    2   a flag or variable that makes no sense
-    ├── BootFault     3   what was to be served cannot be served (script, model, environment, port)
-    └── BundleFault   3   the bundle is not what its manifest says
+RuntimeFault
+├── UsageFault    2   a flag or variable that makes no sense
+├── BootFault     3   what was to be served cannot be served (script, model, environment, port)
+└── BundleFault   3   the bundle is not what its manifest says
 """
 
 from __future__ import annotations

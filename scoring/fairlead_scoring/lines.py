@@ -17,7 +17,7 @@ HELD_LIMIT = 1 << 20
 def utc_now(moment: Optional[float] = None) -> str:
     """UTC, milliseconds, RFC 3339."""
     moment = time.time() if moment is None else moment
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + ".{:03d}Z".format(int(moment * 1000) % 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f".{int(moment * 1000) % 1000:03d}Z"
 
 
 def compose(form: str, level: str, source: str, message: str, **fields: Any) -> str:
@@ -26,8 +26,8 @@ def compose(form: str, level: str, source: str, message: str, **fields: Any) -> 
     if form == "json":
         return json.dumps({"time": utc_now(), "level": level, "source": source, "message": message, **said}, default=str) + "\n"
     request_id = said.pop("request_id", None)
-    tail = "".join("  {}={}".format(key, value) for key, value in said.items())
-    mark = "  [{}]".format(str(request_id)[:8]) if request_id else ""
+    tail = "".join(f"  {key}={value}" for key, value in said.items())
+    mark = f"  [{str(request_id)[:8]}]" if request_id else ""
     return "{}  {:5} {:10} {}{}{}\n".format(time.strftime("%H:%M:%S"), MARKS.get(level, "INFO "), source, message, mark, tail)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Dict
 
-Operation = dict[str, Any]
+Operation = Dict[str, Any]
 
 _MESSAGE = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
 _V2_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}

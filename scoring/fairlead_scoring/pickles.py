@@ -29,11 +29,11 @@ _NEW = re.compile(rb"\x8c(.)([A-Za-z_][\w.]*)\x94?\x8c(.)([A-Za-z_][\w.]*)\x94?\
 
 def looks_pickled(head: bytes) -> bool:
     """Whether the first bytes allow a pickle at all; only `imports_of` knows."""
-    return bool(head) and (head[:1] == b"\x80" and head[1:2] <= b"\x05" or head[:1] in _FIRST_OF_TEXT)
+    return bool(head) and ((head[:1] == b"\x80" and head[1:2] <= b"\x05") or head[:1] in _FIRST_OF_TEXT)
 
 
 def imports_of(data: bytes) -> Optional[Tuple[str, ...]]:
-    """"module.name" of every import, possibly incomplete; None when loading these bytes imports nothing.
+    """ "module.name" of every import, possibly incomplete; None when loading these bytes imports nothing.
 
     A stream with a protocol header counts from its first import, or when it cannot be read to its end; an old one without header, which a
     text file may resemble, must also call something.
@@ -63,11 +63,12 @@ class _Reading:
         self.read = 0
         self._headed = data[:1] == b"\x80"
         self._imported = self._called = self._marked = False
+        self._since = 0
         self._texts: List[str] = ["", ""]
         self._memo: Dict[int, str] = {}
         self._last: Optional[str] = None
         self._walk(data)
-        self.imports = self._imported and (self._headed or self._called) or (self._headed and self.end is None)
+        self.imports = (self._imported and (self._headed or self._called)) or (self._headed and self.end is None)
 
     def _walk(self, data: bytes) -> None:
         try:
@@ -82,6 +83,7 @@ class _Reading:
             return
 
     def _step(self, opcode: str, argument: Any) -> None:
+        self._since += self._imported
         if opcode in _TEXT:
             self._push(str(argument))
         elif opcode in _GETS:
@@ -105,7 +107,8 @@ class _Reading:
             self._imported = self._imported or self._headed or (named and (opcode == "GLOBAL" or self._marked))
             if named:
                 self.names.add(f"{module}.{name}")
-        self._called = self._called or (self._imported and opcode in _CALLS)
+        enough = opcode == "INST" or self._since > 1  # a call needs something on the stack besides what it calls
+        self._called = self._called or (self._imported and opcode in _CALLS and enough)
         self._marked = self._marked or opcode == "MARK"
 
 

@@ -74,7 +74,7 @@ class Front:
         elif exchange.header(b"expect").lower() == b"100-continue":
             exchange.continue_100()
 
-    def _first_refusal(self, exchange: Exchange, route: Route | None) -> tuple[int, str] | None:
+    def _first_refusal(self, exchange: Exchange, route: Route | None) -> tuple[int, str] | None:  # noqa: PLR0911  (one per reason)
         try:
             exchange.ids = self._ids.of(exchange.headers)
         except IdTooLong as error:
@@ -135,7 +135,7 @@ class Front:
                 self.scoring.score(exchange)
             else:
                 self.pages.show(exchange, route)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (the edge: the client gets a 500, the log the traceback)
             self.report(error, exchange)
             self.refuse(exchange, 500, "An unexpected internal error occurred. Check the logs for more info.")
 
@@ -175,7 +175,7 @@ class Front:
     def note_answer(self, exchange: Exchange) -> None:
         milliseconds = (time.perf_counter() - exchange.started) * 1000
         self.metrics.answered(exchange, milliseconds)
-        self.log.answered(exchange, milliseconds, self.scoring.revision)
+        self.log.answered(exchange, milliseconds, exchange.revision or self.scoring.revision)
 
     def note_abandoned(self, exchange: Exchange) -> None:
         if exchange.ids is not None:
@@ -198,7 +198,7 @@ class Front:
             return
         await asyncio.wait([self._drained], timeout=grace)
         deadline = time.monotonic() + self.limits.deadline
-        while any(not connection.is_idle for connection in self.connections) and time.monotonic() < deadline:
+        while any(not connection.is_idle for connection in self.connections) and time.monotonic() < deadline:  # noqa: ASYNC110  (at the very end, few)
             await asyncio.sleep(0.02)
         for connection in list(self.connections):
             connection.close()

@@ -56,10 +56,10 @@ class Body:
         plain = Body()
         machine = zlib.decompressobj(wbits=47)
         try:
-            for piece in self._pieces():
-                while piece:
-                    plain.add(machine.decompress(piece, PIECE), limit)
-                    piece = machine.unconsumed_tail
+            rest: bytes | memoryview = self._whole()
+            while rest:
+                plain.add(machine.decompress(rest, PIECE), limit)
+                rest = machine.unconsumed_tail
             plain.add(machine.flush(), limit)
             if not machine.eof:
                 raise zlib.error("the compressed body ends too early")
@@ -70,10 +70,10 @@ class Body:
             self.close()
         return plain
 
-    def _pieces(self) -> list[memoryview]:
+    def _whole(self) -> memoryview:
         if self.fd is None:
-            return [memoryview(self.data)]
-        return [memoryview(mmap.mmap(self.fd, self.size, access=mmap.ACCESS_READ))]
+            return memoryview(self.data)
+        return memoryview(mmap.mmap(self.fd, self.size, access=mmap.ACCESS_READ))
 
 
 def _write(fd: int, piece: bytes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from fairlead_scoring.worker.exchange import sample_of
+from fairlead_scoring.contract import sample_of
 
 PAGE = Path(__file__).with_name("docs_page.html")
 
@@ -33,7 +33,7 @@ def docs_page(document: dict[str, Any], contract: dict[str, Any], *, revision: s
 def _inputs(fields: list[dict[str, Any]]) -> str:
     rows = []
     for field in fields:
-        kind, columns = _kind(field["type"] if "type" in field else field)
+        kind, columns = _kind(field.get("type", field))
         need = "yes" if field.get("required", True) else f"no (default {escape(json.dumps(field.get('default')))})"
         rows.append(f"<tr><td><code>{escape(field['name'])}</code></td><td>{kind}</td><td>{need}</td><td>{columns}</td></tr>")
     return "".join(rows)
@@ -46,7 +46,7 @@ def _kind(said: Any) -> tuple[str, str]:
         names = [f"<code>{escape(column['name'])}</code> {escape(column['dtype'])}" for column in said["columns"]]
         return f"table of {len(names)} columns", ", ".join(names)
     if "shape" in said:
-        shape = " × ".join("n" if size == -1 else str(size) for size in said["shape"])
+        shape = " by ".join("n" if size == -1 else str(size) for size in said["shape"])
         return f"array {escape(said.get('dtype', ''))}", shape
     schema = said.get("schema", said)
     if "enum" in schema:
@@ -55,10 +55,9 @@ def _kind(said: Any) -> tuple[str, str]:
 
 
 def _answers(document: dict[str, Any]) -> str:
-    score = next((paths["post"] for path, paths in document["paths"].items() if path.endswith("/score") and "post" in paths), {})
+    score: dict[str, Any] = next((paths["post"] for path, paths in document["paths"].items() if path.endswith("/score") and "post" in paths), {})
     rows = [
-        f"<tr><td><code>{escape(code)}</code></td><td>{escape(answer.get('description', ''))}</td></tr>"
-        for code, answer in score.get("responses", {}).items()
+        f"<tr><td><code>{escape(code)}</code></td><td>{escape(answer.get('description', ''))}</td></tr>" for code, answer in score.get("responses", {}).items()
     ]
     return "".join(rows)
 

@@ -30,9 +30,37 @@ class Exchange:
     """States: receiving → complete → (waiting → running →) answered. `gone`: the client has closed the connection."""
 
     __slots__ = (
-        "answered", "batch_rows", "body", "complete", "connection", "dialect", "gone", "headers", "http_10", "ident", "ids", "keep_alive", "last_chunk_at",
-        "method", "on_abandon", "on_writable", "path", "query", "queued_at", "refusal", "route", "sent_bytes", "started",
-        "started_streaming", "status", "url", "chunked", "run_ms", "queue_ms", "worker",
+        "answered",
+        "batch_rows",
+        "body",
+        "chunked",
+        "complete",
+        "connection",
+        "dialect",
+        "gone",
+        "headers",
+        "http_10",
+        "ident",
+        "ids",
+        "keep_alive",
+        "last_chunk_at",
+        "method",
+        "on_abandon",
+        "on_writable",
+        "path",
+        "query",
+        "queue_ms",
+        "queued_at",
+        "refusal",
+        "revision",
+        "route",
+        "run_ms",
+        "sent_bytes",
+        "started",
+        "started_streaming",
+        "status",
+        "url",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -64,6 +92,7 @@ class Exchange:
         self.status = 0
         self.sent_bytes = 0
         self.worker = ""
+        self.revision = ""  # of the worker that it was given to
         self.on_abandon: Callable[[], None] | None = None
         self.on_writable: Callable[[], None] | None = None
 
@@ -111,7 +140,7 @@ class Exchange:
         if self.gone or self.method == b"HEAD":
             return
         self.sent_bytes += len(chunk)
-        self.connection.transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self.chunked else bytes(chunk))
+        self.connection.transport.write(b"%x\r\n%b\r\n" % (len(chunk), bytes(chunk)) if self.chunked else bytes(chunk))
 
     def end_stream(self) -> None:
         if self.gone or self.answered:

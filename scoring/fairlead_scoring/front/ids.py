@@ -76,6 +76,4 @@ class IdSource:
                 given[name] = NOT_PRINTABLE.sub(b"?", value)
         asked, legacy, client = (given.get(name, b"") for name in (b"x-request-id", b"x-ms-request-id", b"x-ms-client-request-id"))
         request = asked or self.new()
-        return Ids(
-            request, legacy or client or request, client or legacy, given.get(b"traceid", b""), given.get(b"traceparent", b"")
-        )
+        return Ids(request, legacy or client or request, client or legacy, given.get(b"traceid", b""), given.get(b"traceparent", b""))

@@ -50,9 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class FrontProcess:
-    def __init__(
-        self, told: dict[str, Any], control: link.Link, listeners: list[socket.socket], loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, told: dict[str, Any], control: link.Link, listeners: list[socket.socket], loop: asyncio.AbstractEventLoop) -> None:
         self._told = told
         self._settings = FrontSettings.from_json(told["settings"])
         self._lines = LineWriter(told["log_fd"], form=self._settings.log_form, level=self._settings.log_level)
@@ -88,9 +86,7 @@ class FrontProcess:
                 return
             await asyncio.sleep(0.01)
 
-    async def _listen(
-        self, sock: socket.socket, context: ssl.SSLContext | None, *, is_for_operators: bool = False
-    ) -> asyncio.AbstractServer:
+    async def _listen(self, sock: socket.socket, context: ssl.SSLContext | None, *, is_for_operators: bool = False) -> asyncio.AbstractServer:
         def connection() -> Connection:
             return Connection(self._front, is_for_operators=is_for_operators)
 

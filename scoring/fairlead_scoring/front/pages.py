@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fairlead_scoring import __version__, openapi
+from fairlead_scoring.contract import sample_of
 from fairlead_scoring.front.docs_page import docs_page
 from fairlead_scoring.front.exchange import Exchange
 from fairlead_scoring.front.routes import Route
 from fairlead_scoring.front.v2_metadata import model_metadata
-from fairlead_scoring.worker.exchange import sample_of
 
 if TYPE_CHECKING:
     from fairlead_scoring.front.app import Front

@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
         if len(self.front.connections) > self.limits.connections:
             self._refuse_connection()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         self.front.connections.discard(self)
         for exchange in (self.current, self.incoming, *self.pipeline):
             if exchange is not None:
@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._broken(error)
         if self.header_bytes > self.limits.headers:
-            self._fail(431, "The request's headers are larger than {} bytes; send less.".format(self.limits.headers))
+            self._fail(431, f"The request's headers are larger than {self.limits.headers} bytes; send less.")
 
     # Parser callbacks, in the order in which they come.
     def on_message_begin(self) -> None:
@@ -180,7 +180,7 @@ class Connection(asyncio.Protocol):
             self.front.report(error.__context__ or error)
             self._fail(500, "An unexpected internal error occurred. Check the logs for more info.")
             return
-        self._fail(400, "The request is not valid HTTP/1.1 ({}).".format(str(error) or type(error).__name__))
+        self._fail(400, f"The request is not valid HTTP/1.1 ({str(error) or type(error).__name__}).")
 
     def _after_upgrade_request(self) -> None:
         """No protocol is upgraded to here: the request is answered as plain HTTP and the connection ends after it."""
@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
     def _refuse_connection(self) -> None:
         self.current = Exchange(self)
         self.current.keep_alive = False
-        self.front.refuse(self.current, 503, "Too many connections ({}); try again later.".format(self.limits.connections))
+        self.front.refuse(self.current, 503, f"Too many connections ({self.limits.connections}); try again later.")
 
     def sweep(self, now: float) -> None:
         """Called once a second: what is too slow is answered 408 or closed."""
@@ -221,8 +221,10 @@ class Connection(asyncio.Protocol):
             if waited > (limits.keep_alive if self.header_bytes == 0 else limits.header_time):
                 self.close()
         elif waited > limits.header_time and self.incoming.body.size < limits.body_rate * (waited - limits.header_time + 1):
-            self._fail(408, "The request did not arrive in time; send headers within {:g} s and the body faster than {} bytes/s.".format(
-                limits.header_time, limits.body_rate))
+            self._fail(
+                408,
+                f"The request did not arrive in time; send headers within {limits.header_time:g} s and the body faster than {limits.body_rate} bytes/s.",
+            )
 
 
 class _HeadersTooLarge(Exception):

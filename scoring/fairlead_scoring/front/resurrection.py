@@ -37,7 +37,7 @@ class Resurrection:
             entries.append({**worker.told, "fd": supervisor_end.fileno()})
         left = handoff.leave(self._handoff(theirs.fileno(), entries))
         fds = [sock.fileno() for sock in kept] + [listener.fileno() for listener in self._listeners] + [left, self._told["log_fd"]]
-        subprocess.Popen([sys.executable, PACKAGE, "serve", "--adopt-fd", str(left)], pass_fds=fds, stdin=subprocess.DEVNULL)  # noqa: S603
+        subprocess.Popen([sys.executable, PACKAGE, "serve", "--adopt-fd", str(left)], pass_fds=fds, stdin=subprocess.DEVNULL)
         os.close(left)
         for sock in kept:
             with contextlib.suppress(OSError):

@@ -8,6 +8,8 @@ from typing import Any
 
 from fairlead_scoring.front.limits import Limits
 
+PATHS = ("keys_file", "tls_cert", "tls_key", "app_root")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrontSettings:
@@ -29,7 +31,7 @@ class FrontSettings:
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> FrontSettings:
-        paths = {name: Path(told[name]) if told.get(name) else None for name in ("keys_file", "tls_cert", "tls_key", "app_root")}
+        paths: dict[str, Any] = {name: Path(told[name]) if told.get(name) else None for name in PATHS}
         limits = Limits(**told.get("limits", {}))
         origins = tuple(told.get("cors_origins", ()))
         rest = {name: value for name, value in told.items() if name not in paths and name not in ("limits", "cors_origins")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fairlead_scoring.worker.exchange import sample_of
+from fairlead_scoring.contract import sample_of
 
 SHORT = 100  # characters of a body that is shown whole
 

@@ -90,7 +90,7 @@ def start_worker(ident: str, python: str, revision: Any, config: dict[str, Any],
     ours, theirs = link.pair()
     output, output_in = os.pipe()
     try:
-        process = subprocess.Popen(  # noqa: S603  (the interpreter that the user named)
+        process = subprocess.Popen(
             [python, PACKAGE, "worker", "--fd", str(theirs.fileno())],
             env=environment,
             cwd=revision.app_root,
@@ -110,9 +110,7 @@ def start_worker(ident: str, python: str, revision: Any, config: dict[str, Any],
     control.tell(link.CONFIG, config)
     os.set_blocking(output, False)
     process.returncode = 0  # reaped by the supervisor itself
-    return WorkerRecord(
-        ident=ident, pid=process.pid, generation=revision.generation, revision=revision.name, control=control, output_fd=output
-    )
+    return WorkerRecord(ident=ident, pid=process.pid, generation=revision.generation, revision=revision.name, control=control, output_fd=output)
 
 
 def start_front(told: dict[str, Any], listeners: list[socket.socket], log_fd: int) -> FrontRecord:
@@ -122,7 +120,7 @@ def start_front(told: dict[str, Any], listeners: list[socket.socket], log_fd: in
     for listener in listeners:
         arguments += ["--listen-fd", str(listener.fileno())]
         fds.append(listener.fileno())
-    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=fds)  # noqa: S603  (ourselves)
+    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=fds)
     theirs.close()
     control = Control(ours)
     control.tell(link.CONFIG, {**told, "log_fd": log_fd})

@@ -72,5 +72,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.set_inheritable(True)
         return listener
     except OSError as error:
-        cure = "end what listens there, or choose another with --port (0 picks a free one)" if error.errno == 98 else "name an address of this machine with --host"
+        cure = (
+            "end what listens there, or choose another with --port (0 picks a free one)" if error.errno == 98 else "name an address of this machine with --host"
+        )
         raise BootFault(f"Cannot listen on {host}:{port} ({error.strerror or error}); {cure}.") from error

@@ -70,15 +70,16 @@ class ServeOptions:
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> ServeOptions:
-        listed = {name: tuple(told[name]) for name in ("cors", "watch", "prepare", "notices") if name in told}
-        return cls(**{**told, **listed})
+        named: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+        return cls(**named)
 
 
 def read(arguments: list[str], environment: dict[str, str]) -> ServeOptions:
     """Raises UsageFault; argparse itself ends the process with 2 on unknown flags."""
     flags = {name: value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
     config = _config_file(flags, environment)
-    said = {**_from_variables({**config, **{name: value for name, value in environment.items() if name in VARIABLES}}), **flags}
+    variables = {**config, **{name: value for name, value in environment.items() if name in VARIABLES}}
+    said: dict[str, Any] = {**_from_variables(variables), **flags}
     limits = {name.removeprefix("limit_"): said.pop(name) for name in list(said) if name.startswith("limit_")}
     said.pop("config_file", None)
     for path in ("bundle", "entry_script", "app_root", "source_dir", "model_dir", "sample", "keys", "tls_cert", "tls_key", "log_file"):
@@ -146,7 +147,7 @@ def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _number(name: str, text: str, kind: type[int] | type[float]) -> Any:
+def _number(name: str, text: str, kind: type[int | float]) -> Any:
     try:
         return kind(text)
     except ValueError:
@@ -204,9 +205,7 @@ def _from_variables(variables: dict[str, str]) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m fairlead_scoring serve", description="Serve a bundle or a scoring script over HTTP.", allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(prog="python -m fairlead_scoring serve", description="Serve a bundle or a scoring script over HTTP.", allow_abbrev=False)
     add = parser.add_argument
     add("bundle", nargs="?", help="a bundle folder")
     add("--entry-script", "--entry_script", help="a score.py with init() and run()")
@@ -222,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--concurrency", type=int, help="run() calls at a time in one worker, for `async def run` (default 64)")
     add("--name", help="service name: also serves below /api/v1/service/NAME")
     add("--prefix", help="path prefix of every route")
+    _add_limits_and_logs(parser)
     add("--keys", help="file with the SHA-256 of the keys; without it no key is asked for")
     add("--tls-cert", help="PEM file, full chain")
     add("--tls-key", help="PEM file")
@@ -233,6 +233,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--watch", action="append", help="file or folder to watch with --reload")
     add("--prepare", action="append", help=argparse.SUPPRESS)
     add("--drain-grace", type=float, help="seconds that idle connections are kept at shutdown (default 3)")
+    return _with_ignored(parser)
+
+
+def _add_limits_and_logs(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--max-waiting", dest="limit_waiting", type=int, help="waiting requests per worker (default 64)")
     add("--max-wait", dest="limit_wait", type=float, help="seconds a request may wait for a worker (default 10)")
     add("--deadline", dest="limit_deadline", type=float, help="seconds run() may take (default 60)")
@@ -244,7 +249,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--banner", action="store_const", const=True, help="say on standard output where the service is, once it is ready")
     add("--notice", dest="notices", action="append", help=argparse.SUPPRESS)
     add("--quiet", action="store_const", const=True, help="no start-up lines")
-    return _with_ignored(parser)
 
 
 def _with_ignored(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -31,7 +31,7 @@ class Preparation:
             self._outcome = self._options
             return
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  (read when the command has ended)
-        process = subprocess.Popen(self._options.prepare, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)  # noqa: S603
+        process = subprocess.Popen(self._options.prepare, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)
         process.returncode = 0  # reaped by the supervisor itself
         self._pid = process.pid
 

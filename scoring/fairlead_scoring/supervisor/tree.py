@@ -93,8 +93,10 @@ class Supervisor:
         self._check_stopping(now)
 
     def _forgive(self, lag: float) -> None:
-        for record in (*self._crew.workers.values(), *self._fronts.records):
-            record.last_beat += lag
+        for worker in self._crew.workers.values():
+            worker.last_beat += lag
+        for front in self._fronts.records:
+            front.last_beat += lag
 
     # Workers.
     def _begin(self, options: ServeOptions) -> None:

@@ -7,7 +7,7 @@ numpy.ndarray and pandas.DataFrame. `Annotated[numpy.ndarray, Tensor("float32", 
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import enum
 import inspect
 import sys
@@ -35,7 +35,7 @@ def typed_of(run: Callable[..., Any], parameters: Parameters) -> Typed:
     hints = _hints(run)
     fields, converters = [], {}
     for parameter in parameters.data:
-        declared, convert = _declare(hints.get(parameter.name, Any), "'{}'".format(parameter.name))
+        declared, convert = _declare(hints.get(parameter.name, Any), f"'{parameter.name}'")
         required = parameter.default is inspect.Parameter.empty
         fields.append(Field(parameter.name, declared, required=required, default=None if required else parameter.default))
         if convert is not None:
@@ -45,11 +45,10 @@ def typed_of(run: Callable[..., Any], parameters: Parameters) -> Typed:
 
 def _hints(run: Callable[..., Any]) -> Dict[str, Any]:
     try:
-        if sys.version_info >= (3, 9):
-            return typing.get_type_hints(run, include_extras=True)
-        return typing.get_type_hints(run)
+        extras: Dict[str, Any] = {"include_extras": True} if "include_extras" in inspect.signature(typing.get_type_hints).parameters else {}
+        return typing.get_type_hints(run, **extras)
     except (NameError, TypeError) as error:
-        raise DeclarationError("the annotations of run() cannot be read: {}".format(error)) from error
+        raise DeclarationError(f"the annotations of run() cannot be read: {error}") from error
 
 
 def _declare(hint: Any, where: str) -> Tuple[Any, Optional[Convert]]:
@@ -65,13 +64,13 @@ def _declare(hint: Any, where: str) -> Tuple[Any, Optional[Convert]]:
     return Value(schema), convert
 
 
-def _schema(hint: Any, where: str) -> Tuple[Dict[str, Any], Optional[Convert]]:
+def _schema(hint: Any, where: str) -> Tuple[Dict[str, Any], Optional[Convert]]:  # noqa: PLR0911  (one per kind of annotation)
     if hint is Any or hint is inspect.Parameter.empty:
         return {}, None
     if hint in SIMPLE:
         return {"type": SIMPLE[hint]}, None
-    if hint in (datetime.datetime, datetime.date):
-        form = "date-time" if hint is datetime.datetime else "date"
+    if hint in (dt.datetime, dt.date):
+        form = "date-time" if hint is dt.datetime else "date"
         return {"type": "string", "format": form}, lambda text: hint.fromisoformat(text.replace("Z", "+00:00"))
     origin, inside = _origin(hint), getattr(hint, "__args__", ())
     if origin is not None:
@@ -84,7 +83,7 @@ def _schema(hint: Any, where: str) -> Tuple[Dict[str, Any], Optional[Convert]]:
         return _record(hint, where)
     if hint in (list, dict):
         return {"type": "array" if hint is list else "object"}, None
-    raise DeclarationError("{} is annotated with {}, which a JSON body cannot be checked against".format(where, hint))
+    raise DeclarationError(f"{where} is annotated with {hint}, which a JSON body cannot be checked against")
 
 
 def _origin(hint: Any) -> Any:
@@ -98,20 +97,20 @@ def _generic(origin: Any, inside: Tuple[Any, ...], where: str) -> Tuple[Dict[str
     if origin in (dict, Dict):
         values, convert = _schema(inside[1], where)
         if convert is not None:
-            raise DeclarationError("{} is a dict of values that would have to be converted; use a dataclass".format(where))
+            raise DeclarationError(f"{where} is a dict of values that would have to be converted; use a dataclass")
         return {"type": "object", "additionalProperties": values}, None
     if origin is typing.Union or origin == "union":
         return _union(inside, where)
     if str(origin).endswith("Literal"):
         return {"enum": list(inside)}, None
-    raise DeclarationError("{} is annotated with {}[…], which a JSON body cannot be checked against".format(where, origin))
+    raise DeclarationError(f"{where} is annotated with {origin}[…], which a JSON body cannot be checked against")
 
 
 def _union(inside: Tuple[Any, ...], where: str) -> Tuple[Dict[str, Any], Optional[Convert]]:
     parts = [_schema(one, where) for one in inside]
     converts = [convert for _, convert in parts if convert is not None]
     if len(converts) > 1 or (converts and len([one for one in inside if one is not type(None)]) > 1):
-        raise DeclarationError("{} is a Union of values that would have to be converted; use one type".format(where))
+        raise DeclarationError(f"{where} is a Union of values that would have to be converted; use one type")
     convert = converts[0] if converts else None
     return {"anyOf": [schema for schema, _ in parts]}, None if convert is None else _unless_none(convert)
 
@@ -127,13 +126,13 @@ def _unless_none(convert: Convert) -> Convert:
 def _record(hint: Any, where: str) -> Tuple[Dict[str, Any], Optional[Convert]]:
     """A dataclass or a TypedDict."""
     hints = _hints(hint)
-    parts = {name: _schema(inner, "{}, field '{}'".format(where, name)) for name, inner in hints.items()}
+    parts = {name: _schema(inner, f"{where}, field '{name}'") for name, inner in hints.items()}
     if dataclasses.is_dataclass(hint):
         missing = dataclasses.MISSING
         required = [field.name for field in dataclasses.fields(hint) if field.default is missing and field.default_factory is missing]
     else:
         required = sorted(getattr(hint, "__required_keys__", hints))
-    schema = {"type": "object", "properties": {name: schema for name, (schema, _) in parts.items()}, "required": required}
+    schema: Dict[str, Any] = {"type": "object", "properties": {name: schema for name, (schema, _) in parts.items()}, "required": required}
     schema["additionalProperties"] = False
     converts = {name: convert for name, (_, convert) in parts.items() if convert is not None}
 

@@ -15,7 +15,7 @@ class Request:
 
     __slots__ = ("body", "dialect", "headers", "method", "path", "query", "reply", "request_id")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (one request, field by field; a dataclass has no slots on Python 3.8)
         self,
         body: Union[bytes, memoryview],
         *,
@@ -85,10 +85,3 @@ class EncodeFault(Exception):
 
 def _ignore(_error: BaseException) -> None:
     """An answer of whole bytes has nothing left to raise."""
-
-
-def sample_of(contract: Dict[str, Any]) -> Any:
-    """A body that the service can score: the declared sample, else one made of the fields' examples, else None."""
-    if contract.get("sample") is not None:
-        return contract["sample"]
-    return {field["name"]: field["example"] for field in contract["inputs"] if field.get("example") is not None} or None

@@ -49,36 +49,34 @@ def _after_ours(frames: Optional[TracebackType]) -> Optional[TracebackType]:
 
 def _is_ours(module: Any, file: str) -> bool:
     name = str(module.get("__name__", ""))
-    return name == OURS or name.startswith(OURS + ".") or name.startswith("importlib") or file.startswith("<frozen importlib")
+    return name == OURS or name.startswith((OURS + ".", "importlib")) or file.startswith("<frozen importlib")
 
 
 def while_loading(script: str, error: BaseException) -> ScriptFault:
     """The script raised while it was imported."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return ScriptFault(missing_package("The script {}".format(script), error.name), error)
+        return ScriptFault(missing_package(f"The script {script}", error.name), error)
     if isinstance(error, SyntaxError):
-        where = "{}, line {}".format(error.filename or script, error.lineno)
-        return ScriptFault("The script cannot be read: {} ({}). Correct it and start again.".format(error.msg, where), error)
-    return ScriptFault("The script {} could not be loaded: {}.".format(script, _say(error)), error)
+        where = f"{error.filename or script}, line {error.lineno}"
+        return ScriptFault(f"The script cannot be read: {error.msg} ({where}). Correct it and start again.", error)
+    return ScriptFault(f"The script {script} could not be loaded: {_say(error)}.", error)
 
 
 def while_initialising(script: str, error: BaseException) -> ScriptFault:
     """init() raised, or asked the process to end."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return ScriptFault(missing_package("init() of {}".format(script), error.name), error)
+        return ScriptFault(missing_package(f"init() of {script}", error.name), error)
     if isinstance(error, SystemExit):
-        return ScriptFault("init() of {} called sys.exit({!r}); raise an exception that says what is wrong.".format(script, error.code), error)
-    return ScriptFault("init() of {} raised {}.".format(script, _say(error)), error)
+        return ScriptFault(f"init() of {script} called sys.exit({error.code!r}); raise an exception that says what is wrong.", error)
+    return ScriptFault(f"init() of {script} raised {_say(error)}.", error)
 
 
 def missing_package(who: str, module: str) -> str:
-    top = module.split(".")[0]
+    top = module.split(".", maxsplit=1)[0]
     package = DISTRIBUTIONS.get(module) or DISTRIBUTIONS.get(top) or top.replace("_", "-")
-    return "{} needs the module '{}', which {} does not have. Install it: {} -m pip install '{}'".format(
-        who, module, sys.executable, sys.executable, package
-    )
+    return f"{who} needs the module '{module}', which {sys.executable} does not have. Install it: {sys.executable} -m pip install '{package}'"
 
 
 def _say(error: BaseException) -> str:
     text = str(error)
-    return "{}: {}".format(type(error).__name__, text) if text else type(error).__name__
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -80,7 +80,7 @@ def mapped(fd: int) -> memoryview:
 def _anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("fairlead")
-    import tempfile  # macOS has no memfd
+    import tempfile  # noqa: PLC0415  (macOS has no memfd)
 
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
@@ -111,7 +111,7 @@ class Inbox:
         while len(held) - start >= HEAD.size:
             version, kind, flags, ident, length = HEAD.unpack_from(held, start)
             if version != VERSION:
-                raise LinkClosed("the other end speaks frame version {}, this one {}".format(version, VERSION))
+                raise LinkClosed(f"the other end speaks frame version {version}, this one {VERSION}")
             end = start + HEAD.size + length
             if len(held) < end:
                 break
@@ -153,7 +153,7 @@ class Link:
                 if sent < len(data):
                     self.sock.sendall(data[sent:])
         except OSError as error:
-            raise LinkClosed("the other end has closed the link: {}".format(error)) from error
+            raise LinkClosed(f"the other end has closed the link: {error}") from error
 
     def receive(self) -> Frame:
         """The next frame; waits. Raises LinkClosed."""
@@ -161,7 +161,7 @@ class Link:
             try:
                 self._ready += self._inbox.receive(self.sock)
             except OSError as error:
-                raise LinkClosed("the link broke: {}".format(error)) from error
+                raise LinkClosed(f"the link broke: {error}") from error
         return self._ready.pop(0)
 
     @property

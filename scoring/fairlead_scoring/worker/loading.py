@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, List, NamedTuple, Optional
 
 from fairlead_scoring.worker.faults import ScriptFault, while_loading
 
@@ -25,31 +25,29 @@ class Loaded(NamedTuple):
 
 def import_script(entry_script: Optional[Path], app_root: Path, source_dir: Optional[Path]) -> Loaded:
     """Raises ScriptFault. Without an entry script a module called `main` is imported."""
-    _put_first([entry_script.parent if entry_script else None, app_root, source_dir])
+    _put_first([app_root, entry_script.parent if entry_script else None, source_dir])
     module = _import_file(entry_script) if entry_script else _import_main(app_root)
-    path = str(entry_script or getattr(module, "__file__", "main"))
+    path = str(entry_script) if entry_script else str(module.__file__)
     for name in ("init", "run"):
         if not callable(getattr(module, name, None)):
-            raise ScriptFault("The script {} does not define {}(); a scoring script needs init() and run(data).".format(path, name))
+            raise ScriptFault(f"The script {path} does not define {name}(); a scoring script needs init() and run(data).")
     driver = getattr(module, "driver_module", None)
     inner = driver if isinstance(driver, ModuleType) and hasattr(driver, "run") else module
     return Loaded(path, module.init, inner.run, getattr(module, "describe", None))
 
 
-def _put_first(folders: Any) -> None:
+def _put_first(folders: List[Optional[Path]]) -> None:
     """The app root, then the script's folder, then the source directory, before everything that is installed."""
-    script_folder, app_root, source_dir = folders
-    wanted = [str(folder.resolve()) for folder in (app_root, script_folder, source_dir) if folder is not None]
-    wanted = list(dict.fromkeys(wanted))
+    wanted = list(dict.fromkeys(str(folder.resolve()) for folder in folders if folder is not None))
     sys.path[:] = wanted + [folder for folder in sys.path if folder not in wanted]
 
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise ScriptFault("The entry script {} does not exist.".format(path))
+        raise ScriptFault(f"The entry script {path} does not exist.")
     spec = importlib.util.spec_from_file_location(MODULE_NAME, str(path))
     if spec is None or spec.loader is None:
-        raise ScriptFault("The entry script {} is not a Python file.".format(path))
+        raise ScriptFault(f"The entry script {path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE_NAME] = module  # pickles and dataclasses look their module up
     try:
@@ -66,7 +64,7 @@ def _import_main(app_root: Path) -> ModuleType:
         return importlib.import_module("main")
     except ModuleNotFoundError as error:
         if error.name == "main":
-            raise ScriptFault("No entry script was named and there is no main.py in {}.".format(app_root)) from error
+            raise ScriptFault(f"No entry script was named and there is no main.py in {app_root}.") from error
         raise while_loading("main.py", error) from error
     except Exception as error:
         raise while_loading("main.py", error) from error

@@ -45,7 +45,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt(control))
     control.tell(link.READY, contract)
     if contract["async"]:
-        return serve_async(script, contract, step, control)
+        return serve_async(script, step, control)
     return serve(step, control)
 
 
@@ -94,7 +94,7 @@ def _warm_up(script: Script, contract: Dict[str, Any], step: Step) -> Optional[f
         for answer in step.answer([request, request]):
             _accept(answer)
         if step.mismatch:
-            raise ScriptFault("The script asks for batching, but {}.".format(step.mismatch))
+            raise ScriptFault(f"The script asks for batching, but {step.mismatch}.")
     return round(spent, 3)
 
 
@@ -102,7 +102,7 @@ def _accept(answer: Answer) -> None:
     body = answer.body
     if answer.status != 200:
         text = body.decode("utf-8", "replace") if isinstance(body, bytes) else ""
-        raise BootFault("The sample was answered with {}: {} Correct the sample, or the script, or set warmup to false.".format(answer.status, text))
+        raise BootFault(f"The sample was answered with {answer.status}: {text} Correct the sample, or the script, or set warmup to false.")
     if not isinstance(body, bytes):
         for _ in body:  # type: ignore[union-attr]
             pass

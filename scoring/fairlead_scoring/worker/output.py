@@ -81,4 +81,4 @@ def _checked(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError("{} is not JSON ({}); correct it or remove it.".format(path, error)) from error
+        raise ValueError(f"{path} is not JSON ({error}); correct it or remove it.") from error

@@ -26,14 +26,14 @@ def parameters_of(run: Callable[..., Any], path: str) -> Parameters:
     try:
         declared = list(inspect.signature(run).parameters.values())
     except (TypeError, ValueError) as error:
-        raise ScriptFault("run() of {} has no readable signature ({}); define it with def.".format(path, error)) from error
+        raise ScriptFault(f"run() of {path} has no readable signature ({error}); define it with def.") from error
     for parameter in declared:
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            shown = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "positional-only ")
-            raise ScriptFault("run() of {} takes {}{}; it can only take named arguments.".format(path, shown, parameter.name))
+            shown = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "positional-only ")
+            raise ScriptFault(f"run() of {path} takes {shown}{parameter.name}; it can only take named arguments.")
     data = [parameter for parameter in declared if parameter.name != HEADERS]
     if not data:
-        raise ScriptFault("run() of {} takes no data; it needs an argument for the request's body.".format(path))
+        raise ScriptFault(f"run() of {path} takes no data; it needs an argument for the request's body.")
     return Parameters(data, len(data) < len(declared))
 
 
@@ -42,6 +42,6 @@ def refuse_extra(parameters: Parameters, path: str) -> None:
     for extra in parameters.data[1:]:
         if extra.default is inspect.Parameter.empty:
             raise ScriptFault(
-                "run() of {} takes '{}' besides '{}', and nothing says where it comes from. Give it a default, or declare the "
-                "inputs with @input_schema or @fairlead_scoring.typed.".format(path, extra.name, parameters.first)
+                f"run() of {path} takes '{extra.name}' besides '{parameters.first}', and nothing says where it comes from. Give it a default, or declare the "
+                "inputs with @input_schema or @fairlead_scoring.typed."
             )

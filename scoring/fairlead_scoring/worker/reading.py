@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, Union
+from typing import Any, Callable, Dict, List, Optional, Union
 from urllib.parse import parse_qsl
 
 from fairlead_scoring.worker.exchange import BadInput, Request
 
 DEPTH_LIMIT = 100
-BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
-JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json\b", re.IGNORECASE)
+# A string that never ends reaches to the end, or each of its quotes would be tried again: quadratic.
+BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+UNDECODABLE = re.compile("[\udc80-\udcff]")
+_parse: Optional[Callable[[Any], Any]] = None
+JSON_TYPE = re.compile(r"\s*application/(?:[^\s;]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
 
 
 def text_of(request: Request) -> str:
@@ -21,15 +24,19 @@ def text_of(request: Request) -> str:
     try:
         return str(request.body, "utf-8")
     except UnicodeDecodeError as error:
-        raise BadInput("Input cannot be decoded as UTF-8: {}".format(error)) from None
+        raise BadInput(f"Input cannot be decoded as UTF-8: {error}") from None
 
 
 def query_of(request: Request) -> Dict[str, Any]:
-    """Every value is tried as JSON, else it is text; a key that comes more than once becomes a list."""
+    """Every value is tried as JSON, else it is text; a key that comes more than once becomes a list; bytes that are not UTF-8 stay as `%FF`."""
     values: Dict[str, List[Any]] = {}
-    for name, value in parse_qsl(request.query.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace"):
-        values.setdefault(name, []).append(_json_or_text(value))
+    for name, value in parse_qsl(request.query.decode("utf-8", "surrogateescape"), keep_blank_values=True, errors="surrogateescape"):
+        values.setdefault(_requoted(name), []).append(_json_or_text(_requoted(value)))
     return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+
+
+def _requoted(text: str) -> str:
+    return UNDECODABLE.sub(lambda found: f"%{ord(found.group()) - 0xDC00:02X}", text)
 
 
 def _json_or_text(value: str) -> Any:
@@ -53,7 +60,7 @@ def object_of(request: Request) -> Dict[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise BadInput("POST body could not be decoded as JSON: {}".format(error)) from None
+        raise BadInput(f"POST body could not be decoded as JSON: {error}") from None
     if not isinstance(found, dict):
         raise BadInput("POST body should be a JSON dictionary.")
     return found
@@ -70,7 +77,7 @@ def refuse_depth(body: Union[bytes, memoryview]) -> None:
         if first in b"[{":
             depth += 1
             if depth > DEPTH_LIMIT:
-                raise BadInput("The JSON is nested deeper than {} levels.".format(DEPTH_LIMIT))
+                raise BadInput(f"The JSON is nested deeper than {DEPTH_LIMIT} levels.")
         elif first in b"]}":
             depth -= 1
 
@@ -86,7 +93,7 @@ def titled_headers(request: Request) -> Dict[str, str]:
     """A plain dict with Title-Cased names, repeated headers joined, as scripts that take `request_headers` know it."""
     found: Dict[str, str] = {}
     for name, value in request.headers:
-        title = "-".join(part.capitalize() for part in name.decode("latin-1").split("-"))
+        title = name.decode("latin-1").title()
         text = value.decode("latin-1")
-        found[title] = "{},{}".format(found[title], text) if title in found else text
+        found[title] = f"{found[title]},{text}" if title in found else text
     return found

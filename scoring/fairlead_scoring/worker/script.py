@@ -60,7 +60,7 @@ class Script:
         is_decorated = decorated.is_decorated(self._run)
         if is_raw(self._run):
             if is_decorated:
-                raise ScriptFault("run() of {} cannot be decorated with both @rawhttp and @input_schema.".format(path))
+                raise ScriptFault(f"run() of {path} cannot be decorated with both @rawhttp and @input_schema.")
             return "raw"
         if is_decorated:
             self._decorated = decorated.inputs_of(self._run)
@@ -96,9 +96,9 @@ class Script:
                 self.signature, converters = typed_of(self._run, self._parameters)
             self._dialects = dialects.Dialects(self.signature, self._described.get("defaults"), converters)
         except DeclarationError as error:
-            raise ScriptFault("The schema of {} makes no sense: {}".format(self._loaded.path, error), error) from error
+            raise ScriptFault(f"The schema of {self._loaded.path} makes no sense: {error}", error) from error
         except Exception as error:
-            raise ScriptFault("describe() of {} raised {}: {}".format(self._loaded.path, type(error).__name__, error), error) from error
+            raise ScriptFault(f"describe() of {self._loaded.path} raised {type(error).__name__}: {error}", error) from error
         self._refuse_strangers(self.signature)
 
     def _refuse_strangers(self, signature: Signature) -> None:
@@ -162,7 +162,7 @@ class Script:
         elif stackable is None:
             why = "it declares no single array, DataFrame or list parameter"
         if why:
-            raise ScriptFault("The script {} asks for batching, but {}.".format(self._loaded.path, why))
+            raise ScriptFault(f"The script {self._loaded.path} asks for batching, but {why}.")
         return {"max_rows": int(asked["max_rows"]), "max_wait_ms": float(asked["max_wait_ms"]), "parameter": stackable}
 
     # One request.
@@ -180,10 +180,10 @@ class Script:
         return {self._parameters.first: AMLRequest.of(request)}
 
     def _bind_decorated(self, request: Request) -> Dict[str, Any]:
-        if request.dialect != "score" and self._dialects is not None:
-            arguments = self._dialects.bind(request)
-        else:
+        if request.dialect == "score" or self._dialects is None:
             arguments = _named(object_of(request), self._parameters)
+        else:
+            arguments = self._dialects.bind(request)
         if not self.options.get("strict_compat"):
             decorated.convert(self._decorated, arguments)
         return arguments
@@ -198,10 +198,10 @@ class Script:
     def encode(self, result: Any, request: Request) -> Answer:
         """Raises EncodeFault."""
         if is_response(result):
-            return to_answer(result)
-        reply = request.reply
-        if reply is not None:
-            return reply(result)
+            raw: Answer = to_answer(result)
+            return raw
+        if request.reply is not None:
+            return request.reply(result)
         if self.kind == "typed" and result is not None and not is_stream(result):
             return Answer(dump(result))
         return encode(result, request)
@@ -225,7 +225,6 @@ def _named(body: Dict[str, Any], parameters: Parameters) -> Dict[str, Any]:
     for parameter in parameters.data:
         value = body.get(parameter.name, parameter.default)
         if value is inspect.Parameter.empty:
-            raise BadInput("A value is not provided for the {!r} parameter.".format(parameter.name))
+            raise BadInput(f"A value is not provided for the {parameter.name!r} parameter.")
         arguments[parameter.name] = value
     return arguments
-

@@ -25,7 +25,7 @@ def stacked(parts: Sequence[Any]) -> Any:
         return numpy.concatenate(parts)
     if library == "pandas":
         return sys.modules["pandas"].concat(parts, ignore_index=True)
-    raise NotStackable("{} cannot be stacked".format(type(first).__name__))
+    raise NotStackable(f"{type(first).__name__} cannot be stacked")
 
 
 def split(result: Any, rows: Sequence[int]) -> List[Any]:
@@ -34,9 +34,9 @@ def split(result: Any, rows: Sequence[int]) -> List[Any]:
         columns = {key: split(value, rows) for key, value in result.items()}
         return [{key: pieces[place] for key, pieces in columns.items()} for place in range(len(rows))]
     if isinstance(result, (str, bytes)) or not hasattr(result, "__len__"):
-        raise NotStackable("run() answered {} for {} rows; a batched run() answers one item per row".format(type(result).__name__, sum(rows)))
+        raise NotStackable(f"run() answered {type(result).__name__} for {sum(rows)} rows; a batched run() answers one item per row")
     if len(result) != sum(rows):
-        raise NotStackable("run() answered {} rows for {}; a batched run() answers one item per row".format(len(result), sum(rows)))
+        raise NotStackable(f"run() answered {len(result)} rows for {sum(rows)}; a batched run() answers one item per row")
     cut = result.iloc if hasattr(result, "iloc") else result
     pieces, start = [], 0
     for count in rows:

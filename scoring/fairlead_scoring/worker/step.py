@@ -54,7 +54,7 @@ class Step:
                 bound.append(Bound(place, request, arguments, self._rows(arguments)))
             except BadInput as bad:
                 answers[place] = refusal(bad, request)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (the edge: whatever user code raises)
                 answers[place] = self._internal(error, request)
         for group in self._groups(bound):
             for one, answer in zip(group, self._run(group)):
@@ -91,7 +91,7 @@ class Step:
             results = split(self._script.run(arguments), [one.rows for one in group])
         except Overdue:
             return [self.late() for _ in group]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (the edge: whatever user code raises)
             if isinstance(error, NotStackable):
                 self.mismatch = str(error)
             # One row may have spoilt it for all: halves find it, and the others get their answers.
@@ -109,7 +109,7 @@ class Step:
             return self.late()
         except BadInput as bad:
             return refusal(bad, one.request)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (the edge: whatever user code raises)
             self.report(error)
             return failure(one.request, SCRIPT_FAILED, failed=True)
         return self._encode(one, result, (time.perf_counter() - started) * 1000)
@@ -120,7 +120,7 @@ class Step:
         except EncodeFault as fault:
             self._lines.say("error", "script", str(fault), request_id=one.request.request_id)
             answer = failure(one.request, INTERNAL_FAILED, failed=False)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (the edge: whatever user code raises)
             answer = self._internal(error, one.request)
         answer.exec_ms = spent_ms
         answer.rows = one.rows
@@ -128,10 +128,10 @@ class Step:
         return answer
 
     def late(self) -> Answer:
-        return Answer(json.dumps({"message": "Scoring timeout after {} ms".format(self._timeout_ms)}).encode(), status=500, failed=True)
+        return Answer(json.dumps({"message": f"Scoring timeout after {self._timeout_ms} ms"}).encode(), status=500, failed=True)
 
     def report(self, error: BaseException) -> None:
-        message = "run() raised {}: {}\n{}".format(type(error).__name__, error, user_frames(error))
+        message = f"run() raised {type(error).__name__}: {error}\n{user_frames(error)}"
         self._lines.say("error", "script", message.rstrip(), request_id=REQUEST_ID.get())
 
     def _internal(self, error: Exception, request: Request) -> Answer:
@@ -155,5 +155,3 @@ def _error_body(dialect: str, message: str, code: str, detail: Dict[str, Any]) -
     if dialect == "invocations":
         return json.dumps({"error_code": code, "message": message, **detail}).encode()
     return json.dumps({"message": message, **detail}).encode()
-
-

@@ -7,14 +7,13 @@ import traceback
 from typing import Iterator, cast
 
 from fairlead_scoring.worker import link
-from fairlead_scoring.worker.control import Control
 from fairlead_scoring.worker.exchange import Answer
 from fairlead_scoring.worker.step import Overdue
 
 WINDOW = 16
 
 
-def send_stream(front: link.Link, ident: int, answer: Answer, control: Control) -> None:
+def send_stream(front: link.Link, ident: int, answer: Answer) -> None:
     """Iterate the script's generator and send each chunk; a client that has gone closes the generator."""
     chunks = cast("Iterator[bytes]", answer.body)
     unacknowledged = 0
@@ -33,7 +32,7 @@ def send_stream(front: link.Link, ident: int, answer: Answer, control: Control) 
         front.send(link.END, ident=ident)
     except link.LinkClosed:
         raise
-    except (Exception, Overdue) as error:
+    except (Exception, Overdue) as error:  # noqa: BLE001  (the edge: whatever user code raises)
         answer.report(error)
         front.send(link.END, describe(error), ident=ident, flags=link.ERROR)
     finally:

@@ -76,7 +76,7 @@ def _merged(given: Iterable[str], ours: Iterable[str]) -> tuple[str, ...]:
 
 
 def _bare(line: str) -> str:
-    name = line.split(";")[0]
+    name = line.split(";", maxsplit=1)[0]
     for mark in "=<>~![ @":
         name = name.split(mark)[0]
     return name.strip().lower().replace("_", "-")

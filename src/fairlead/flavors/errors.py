@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fairlead.errors import UsageError
 
-class FlavorError(Exception):
+
+class FlavorError(UsageError):
     """The model cannot be served without a script."""
 
 

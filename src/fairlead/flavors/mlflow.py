@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fairlead_scoring.schema import Column, DeclarationError, Field, Signature, Table, Tensor
 
 from fairlead.flavors import lightgbm, onnx, pytorch, scikit_learn, tensorflow, xgboost
 from fairlead.flavors.errors import FlavorError
 from fairlead.flavors.flavor import Flavor
-from fairlead_scoring.schema import Column, DeclarationError, Field, Signature, Table, Tensor
 
 _NATIVE = {
     "sklearn": scikit_learn.FLAVOR, "onnx": onnx.FLAVOR, "xgboost": xgboost.FLAVOR, "lightgbm": lightgbm.FLAVOR, "pytorch": pytorch.FLAVOR,

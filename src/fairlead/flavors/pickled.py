@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ DISTRIBUTIONS = {
     "scipy": "scipy", "sklearn": "scikit-learn", "sklearn_pandas": "sklearn-pandas", "skops": "skops", "statsmodels": "statsmodels", "torch": "torch",
     "xgboost": "xgboost",
 }  # fmt: skip
-_STANDARD = frozenset(["__builtin__", "_codecs", "builtins", "collections", "copy_reg", "copyreg", "functools", "operator", "re", "datetime", "_operator", "decimal", "uuid"])
+_STANDARD = sys.stdlib_module_names | {"__builtin__", "copy_reg"}
 
 # scikit-learn release -> the first and last Python that it has wheels for.
 _PYTHONS = {
@@ -26,7 +27,7 @@ _PYTHONS = {
     "1.5": ("3.9", "3.13"), "1.6": ("3.9", "3.13"), "1.7": ("3.10", "3.14"), "1.8": ("3.11", "3.14"),
 }  # fmt: skip
 _OLDEST_WORKER = (3, 8)
-_VERSION = re.compile(rb"_sklearn_version.{0,12}?(\d+\.\d+(?:\.\w+)*)", re.DOTALL)
+_VERSION = re.compile(rb"_sklearn_version.{0,12}?(\d+\.\d+(?:\.?(?:rc|dev|post)?\d+)*)", re.DOTALL)
 _MOVED = re.compile(r"sklearn\.(externals\.joblib|ensemble\.forest|tree\.tree|linear_model\.(logistic|base|ridge)|preprocessing\.data)\b")
 
 
@@ -63,7 +64,8 @@ def advice(pickled: Pickled, name: str, python: tuple[int, int]) -> str | None:
     first, last = (_pair(each) for each in _PYTHONS[release])
     if first <= python <= last:
         return None
-    wrote = f"{name} was written by scikit-learn {pickled.sklearn}, which runs on Python {_PYTHONS[release][0]} to {_PYTHONS[release][1]}, not on {python[0]}.{python[1]}"
+    span = f"{_PYTHONS[release][0]} to {_PYTHONS[release][1]}"
+    wrote = f"{name} was written by scikit-learn {pickled.sklearn}, which runs on Python {span}, not on {python[0]}.{python[1]}"
     export = "load it there and save it as ONNX (skl2onnx), or train it again with a current scikit-learn"
     if last < _OLDEST_WORKER:
         return f"{wrote}; a worker needs Python 3.8 or later, so {export}."

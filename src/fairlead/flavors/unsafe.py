@@ -17,7 +17,7 @@ def notice(found: Sequence[tuple[str, str]]) -> str | None:
     """For one's own local file; a server that denies such formats refuses with `refusal`."""
     if not found:
         return None
-    return f"{_shown(found)}. Loading it runs whatever code it holds: serve it only if you trust who made it. ONNX, skops and the libraries' own formats do not."
+    return f"{_shown(found)}. Loading it runs whatever code it holds: serve it only if you trust who made it. ONNX and skops files run none."
 
 
 def refusal(found: Sequence[tuple[str, str]]) -> str:

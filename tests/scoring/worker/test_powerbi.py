@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from fairlead_scoring.schema import Column, Field, Signature, Table, Tensor, Value
 from fairlead_scoring.worker.dialects import Dialects
 from fairlead_scoring.worker.exchange import BadInput, Request

@@ -5,18 +5,17 @@
 
 import json
 import re
-from typing import Any, Dict, List
-
-import lightgbm
-import numpy as np
+from typing import Any
 
 import fairlead_scoring
+import lightgbm
+import numpy as np
 from fairlead_scoring.artifact import model_file, threads
 from fairlead_scoring.schema import Column, Field, Signature, Table, Tensor, Value
 
 booster: Any = None
 task = "regression"  # or "binary", "multiclass"
-categories: Dict[str, List[Any]] = {}  # columns that pandas had as categories, with their values in code order
+categories: dict[str, list[Any]] = {}  # columns that pandas had as categories, with their values in code order
 nthread = 1
 
 
@@ -37,7 +36,7 @@ def init() -> None:
 
 @fairlead_scoring.typed
 @fairlead_scoring.batched(max_rows=256)
-def run(data: Any, method: str = "predict") -> Dict[str, Any]:
+def run(data: Any, method: str = "predict") -> dict[str, Any]:
     scores = booster.predict(rows(data), num_threads=nthread, raw_score=method == "predict_margin")
     if task == "regression" or method == "predict_margin":
         return {method: scores}
@@ -46,11 +45,11 @@ def run(data: Any, method: str = "predict") -> Dict[str, Any]:
     return {method: scores.argmax(axis=1) if task == "multiclass" else (scores > 0.5).astype(int)}
 
 
-def describe() -> Dict[str, Any]:
+def describe() -> dict[str, Any]:
     names = booster.feature_name()
     named = bool(categories) or names != [f"Column_{index}" for index in range(len(names))]
     data = Table(tuple(map(column, names))) if named else Tensor("float64", (-1, len(names)), nulls=True)
-    sample: List[Any] = [{name: None if name in categories else 0.0 for name in names}] if named else [[0.0] * len(names)]
+    sample: list[Any] = [{name: None if name in categories else 0.0 for name in names}] if named else [[0.0] * len(names)]
     offered = ["predict"] if task == "regression" else ["predict_proba", "predict", "predict_margin"]
     inputs = (
         Field("data", data, example=sample),

@@ -3,11 +3,10 @@
 It runs whatever code the folder brings, so it is served only where unsafe formats are allowed. The signature of the folder is the schema.
 """
 
-from typing import Any, Dict
-
-import mlflow.pyfunc
+from typing import Any
 
 import fairlead_scoring
+import mlflow.pyfunc
 from fairlead_scoring.artifact import model_folder
 
 model: Any = None
@@ -20,6 +19,6 @@ def init() -> None:
 
 @fairlead_scoring.typed
 @fairlead_scoring.batched(max_rows=256)
-def run(data: Any) -> Dict[str, Any]:
+def run(data: Any) -> dict[str, Any]:
     result = model.predict(data)
     return {"predict": result.to_numpy() if hasattr(result, "to_numpy") else result}

@@ -5,12 +5,11 @@ A model that Fairlead compiled answers like its original: {"data": ..., "method"
 """
 
 import json
-from typing import Any, Dict, List, Optional, Tuple
-
-import numpy as np
-import onnxruntime
+from typing import Any
 
 import fairlead_scoring
+import numpy as np
+import onnxruntime
 from fairlead_scoring.artifact import model_file, threads
 from fairlead_scoring.schema import Column, Field, Signature, Table, Tensor, Value
 
@@ -21,9 +20,9 @@ DTYPES = {
 }  # fmt: skip
 
 session: Any = None
-names: List[Tuple[str, str, str]] = []  # (key in the body, input of the graph, dtype)
-outputs: List[str] = []
-compiled: Dict[str, Any] = {}  # what `fairlead bundle --compile` noted in the model
+names: list[tuple[str, str, str]] = []  # (key in the body, input of the graph, dtype)
+outputs: list[str] = []
+compiled: dict[str, Any] = {}  # what `fairlead bundle --compile` noted in the model
 
 
 def init() -> None:
@@ -44,7 +43,7 @@ def init() -> None:
 
 @fairlead_scoring.typed
 @fairlead_scoring.batched(max_rows=256)
-def run(**data: Any) -> Dict[str, Any]:
+def run(**data: Any) -> dict[str, Any]:
     method = data.pop("method", None)
     feed = {name: array(data[key], dtype) for key, name, dtype in names}
     if method is not None:
@@ -52,21 +51,22 @@ def run(**data: Any) -> Dict[str, Any]:
     return dict(zip(outputs, map(plain, session.run(outputs, feed))))
 
 
-def describe() -> Dict[str, Any]:
+def describe() -> dict[str, Any]:
     inputs = [Field(key, input_type(each)) for (key, _, _), each in zip(names, session.get_inputs())]
-    said: Dict[str, Any] = {"platform": "onnxruntime_onnx", "defaults": {}}
+    said: dict[str, Any] = {"platform": "onnxruntime_onnx", "defaults": {}}
     if compiled:
         offered = list(compiled["methods"])
         inputs.append(Field("method", Value({"type": "string", "enum": offered}), required=False, default=offered[0]))
         simple = {"method": "predict"}
         said["defaults"] = {"v2": simple, "invocations": simple, "designer": simple}
     keys = list(compiled.get("methods", outputs))
-    answer = {"type": "object", "properties": {key: {"type": "array", "items": {}} for key in keys}, "additionalProperties": False}
+    unknown = {"type": "object", "properties": {key: {"type": "array", "items": {}} for key in keys}, "additionalProperties": False}
+    answer = compiled.get("output", unknown)
     signature = Signature(tuple(inputs), Field("output", Value(answer)))
     return {**signature.to_json(), **said, "sample": {each.name: sample(each.type) for each in inputs if each.required}}
 
 
-def providers() -> List[str]:
+def providers() -> list[str]:
     """The GPU where ONNX Runtime has one, else the CPU."""
     available = onnxruntime.get_available_providers()
     return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
@@ -92,7 +92,7 @@ def input_type(each: Any) -> Any:
     return Tensor(dtype, shape(each.shape), nulls=nulls)
 
 
-def shape(said: Optional[List[Any]]) -> Optional[Tuple[int, ...]]:
+def shape(said: list[Any] | None) -> tuple[int, ...] | None:
     """Named and unknown sizes are free."""
     return tuple(size if isinstance(size, int) and size > 0 else -1 for size in said) if said else None
 

@@ -5,18 +5,17 @@ TorchScript does not keep the shape of its inputs, so any goes; a declared schem
 """
 
 import zipfile
-from typing import Any, Dict, List, Optional, Tuple
-
-import torch
+from typing import Any
 
 import fairlead_scoring
+import torch
 from fairlead_scoring.artifact import model_file, threads
 from fairlead_scoring.schema import Field, Signature, Tensor, Value
 
 module: Any = None
 device = "cpu"
-names: List[str] = []  # arguments of forward()
-types: List[Tuple[str, Optional[Tuple[int, ...]]]] = []  # (dtype, shape) of each
+names: list[str] = []  # arguments of forward()
+types: list[tuple[str, tuple[int, ...] | None]] = []  # (dtype, shape) of each
 platform = "pytorch_libtorch"
 
 
@@ -40,13 +39,13 @@ def init() -> None:
 
 @fairlead_scoring.typed
 @fairlead_scoring.batched(max_rows=64)
-def run(**data: Any) -> Dict[str, Any]:
+def run(**data: Any) -> dict[str, Any]:
     given = [data["data"]] if len(names) == 1 else [data[name] for name in names]
     with torch.inference_mode():
         return named(module(*(torch.as_tensor(each, device=device) for each in given)))
 
 
-def describe() -> Dict[str, Any]:
+def describe() -> dict[str, Any]:
     keys = ["data"] if len(names) == 1 else names
     inputs = tuple(Field(key, Tensor(dtype, shape)) for key, (dtype, shape) in zip(keys, types))
     said = Signature(inputs, Field("output", Value({"type": "object"}))).to_json()
@@ -55,7 +54,7 @@ def describe() -> Dict[str, Any]:
     return {**said, "sample": sample, "platform": platform, "defaults": {}}
 
 
-def exported_inputs(program: Any) -> Tuple[List[str], List[Tuple[str, Optional[Tuple[int, ...]]]]]:
+def exported_inputs(program: Any) -> tuple[list[str], list[tuple[str, tuple[int, ...] | None]]]:
     """An exported program knows its inputs; a size is free where the export said so, and fixed otherwise, the batch too."""
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     chosen = [nodes[name] for name in program.graph_signature.user_inputs if name in nodes]
@@ -64,7 +63,7 @@ def exported_inputs(program: Any) -> Tuple[List[str], List[Tuple[str, Optional[T
     return [node.name for node in chosen], [(str(meta.dtype).split(".")[-1], shape) for meta, shape in zip(metas, shapes)]
 
 
-def named(result: Any) -> Dict[str, Any]:
+def named(result: Any) -> dict[str, Any]:
     if isinstance(result, dict):
         return {str(key): value.cpu().numpy() for key, value in result.items()}
     if isinstance(result, (tuple, list)):

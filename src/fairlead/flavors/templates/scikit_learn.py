@@ -7,12 +7,12 @@ no-code deployment did. One thread per worker: scikit-learn's own threads cost m
 import os
 import pickle
 import zipfile
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
-
-import numpy as np
-import sklearn
+from collections.abc import Iterator
+from typing import Any, Union
 
 import fairlead_scoring
+import numpy as np
+import sklearn
 from fairlead_scoring.artifact import model_file, threads
 from fairlead_scoring.schema import Column, Field, Signature, Table, Tensor, Value
 
@@ -21,6 +21,8 @@ Type = Union[Tensor, Table]
 METHODS = ("predict_proba", "predict", "decision_function", "predict_log_proba", "score_samples", "transform")
 WITH_CATEGORIES = ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder")
 READS_TEXT = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
+# Fitted trees are arrays; skops asks about them all the same. Every forest has some.
+PLAIN_DATA = ("sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.", "sklearn._loss.")
 
 model: Any = None
 finite = False  # the schema check has seen to it that every number is finite, so scikit-learn need not look again
@@ -32,30 +34,33 @@ def init() -> None:
     if not methods(model):
         raise TypeError(f"The file holds a {type(model).__name__}, which has none of {', '.join(METHODS)}. Write a score.py for it.")
     for part in parts(model, set()):
-        if getattr(part, "n_jobs", None) not in (None, 1):
-            part.n_jobs = 1 if type(part).__module__.startswith("sklearn.") else threads()
+        if type(part).__module__.startswith(("xgboost.", "lightgbm.")):
+            part.n_jobs = threads()
+        elif getattr(part, "n_jobs", None) not in (None, 1):
+            part.n_jobs = 1
     finite = nulls(model) == "refuses"
 
 
 @fairlead_scoring.typed
 @fairlead_scoring.batched(max_rows=256)
-def run(data: Any, method: str = "predict") -> Dict[str, Any]:
+def run(data: Any, method: str = "predict") -> dict[str, Any]:
     if hasattr(data, "infer_objects"):
         data = data.infer_objects()
     with sklearn.config_context(assume_finite=finite):
         return {method: dense(getattr(model, method)(data))}
 
 
-def describe() -> Dict[str, Any]:
+def describe() -> dict[str, Any]:
     offered = methods(model)
     data = data_type(model)
+    example = sample(data)
     inputs = (
-        Field("data", data, example=sample(data)),
+        Field("data", data, example=example),
         Field("method", Value({"type": "string", "enum": offered}), required=False, default=offered[0]),
     )
     said = Signature(inputs, Field("output", Value(output_schema(offered)))).to_json()
     plain = {"method": "predict"} if "predict" in offered else {}  # what Open Inference Protocol, MLflow and designer clients expect
-    return {**said, "sample": {"data": sample(data)}, "platform": "sklearn", "defaults": {"v2": plain, "invocations": plain, "designer": plain}}
+    return {**said, "sample": example and {"data": example}, "platform": "sklearn", "defaults": {"v2": plain, "invocations": plain, "designer": plain}}
 
 
 # Loading
@@ -77,13 +82,13 @@ def load_skops(path: str) -> Any:
     import skops.io
 
     named = os.environ.get("FAIRLEAD_SKOPS_TRUSTED", "").split(",")
-    unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in named]
+    unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in named and not name.startswith(PLAIN_DATA)]
     if unknown:
         raise TypeError(f"The skops file holds {', '.join(unknown)}, which skops does not trust. If you do, set FAIRLEAD_SKOPS_TRUSTED={','.join(unknown)}.")
-    return skops.io.load(path, trusted=[name for name in named if name])
+    return skops.io.load(path, trusted=[*filter(None, named), *(name for name in skops.io.get_untrusted_types(file=path) if name.startswith(PLAIN_DATA))])
 
 
-def methods(estimator: Any) -> List[str]:
+def methods(estimator: Any) -> list[str]:
     return [name for name in METHODS if callable(getattr(estimator, name, None))]
 
 
@@ -121,7 +126,7 @@ def data_type(estimator: Any) -> Type:
     allowed = nulls(estimator) != "refuses"
     names = getattr(estimator, "feature_names_in_", None)
     first = steps(estimator)[0]
-    width = getattr(estimator, "n_features_in_", -1) if not isinstance(first, str) else -1
+    width = width_of(estimator, first)
     if type(first).__name__ in READS_TEXT:
         return Tensor("str", (-1,))
     if names is None:
@@ -132,11 +137,21 @@ def data_type(estimator: Any) -> Type:
     return Table(tuple(column(name, *known.get(name, ("float64", allowed, None))) for name in map(str, names)))
 
 
-def column(name: Any, dtype: str, nullable: bool, categories: Optional[Tuple[Any, ...]]) -> Column:
+def width_of(estimator: Any, first: Any) -> int:
+    """The number of features; scikit-learn before 0.24 left it in places of its own. -1 when it is nowhere."""
+    for each in (estimator, first):
+        known = getattr(each, "n_features_in_", getattr(each, "n_features_", None))
+        if isinstance(known, (int, np.integer)):
+            return int(known)
+    found = [getattr(first, name, None) for name in ("coef_", "mean_", "scale_", "statistics_", "cluster_centers_")]
+    return next((int(array.shape[-1]) for array in found if isinstance(array, np.ndarray) and array.ndim), -1)
+
+
+def column(name: Any, dtype: str, nullable: bool, categories: tuple[Any, ...] | None) -> Column:
     return Column(str(name), dtype, nullable=nullable, categories=categories)
 
 
-def steps(estimator: Any) -> List[Any]:
+def steps(estimator: Any) -> list[Any]:
     """The estimators that data goes through, in order; a search stands for its best."""
     inner = getattr(estimator, "best_estimator_", None)
     if inner is not None:
@@ -148,14 +163,14 @@ def steps(estimator: Any) -> List[Any]:
     return found or [estimator]
 
 
-def column_kinds(estimator: Any, names: List[Any]) -> Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]]:
+def column_kinds(estimator: Any, names: list[Any]) -> dict[Any, tuple[str, bool, tuple[Any, ...] | None]]:
     """name -> (dtype, nullable, categories) of the columns that a ColumnTransformer or an encoder at the front says something about."""
     first, *later = steps(estimator)
     if type(first).__name__ in WITH_CATEGORIES:
         return encoded([first], names)
     if not hasattr(first, "transformers_"):
         return {}
-    out: Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]] = {}
+    out: dict[Any, tuple[str, bool, tuple[Any, ...] | None]] = {}
     for _, branch, chosen in first.transformers_:
         columns = chosen_names(chosen, names)
         after = "absorbs" if not later or all(nulls(step) != "refuses" for step in later) else "refuses"
@@ -165,25 +180,25 @@ def column_kinds(estimator: Any, names: List[Any]) -> Dict[Any, Tuple[str, bool,
     return out
 
 
-def branch_kinds(branch: Any, columns: List[Any], later_takes_nulls: bool) -> Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]]:
+def branch_kinds(branch: Any, columns: list[Any], later_takes_nulls: bool) -> dict[Any, tuple[str, bool, tuple[Any, ...] | None]]:
     if isinstance(branch, str):
-        return {name: ("object", True, None) if branch == "drop" else ("float64", later_takes_nulls, None) for name in columns}
+        return dict.fromkeys(columns, ("object", True, None) if branch == "drop" else ("float64", later_takes_nulls, None))
     chain = steps(branch)
     if any(type(step).__name__ in WITH_CATEGORIES for step in chain):
         return encoded(chain, columns)
     if type(chain[0]).__name__ in READS_TEXT:
-        return {name: ("str", False, None) for name in columns}
+        return dict.fromkeys(columns, ("str", False, None))
     policy = nulls(branch)
     nullable = policy == "absorbs" or (policy == "passes" and later_takes_nulls)
     known = type(chain[0]).__module__.startswith("sklearn.") and type(chain[0]).__name__ != "FunctionTransformer"
-    return {name: ("float64" if known else "object", nullable, None) for name in columns}
+    return dict.fromkeys(columns, ("float64" if known else "object", nullable, None))
 
 
-def encoded(chain: List[Any], columns: List[Any]) -> Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]]:
+def encoded(chain: list[Any], columns: list[Any]) -> dict[Any, tuple[str, bool, tuple[Any, ...] | None]]:
     """An encoder knows its categories; they bind the caller only when the encoder refuses others."""
     encoder = next(step for step in chain if type(step).__name__ in WITH_CATEGORIES)
     imputed = any(type(step).__name__.endswith("Imputer") for step in chain)
-    out: Dict[Any, Tuple[str, bool, Optional[Tuple[Any, ...]]]] = {}
+    out: dict[Any, tuple[str, bool, tuple[Any, ...] | None]] = {}
     for name, seen in zip(columns, encoder.categories_):
         values = [value for value in seen.tolist() if value is not None and value == value]
         dtype = "str" if all(isinstance(value, str) for value in values) else "bool" if all(isinstance(value, bool) for value in values) else "float64"
@@ -193,7 +208,7 @@ def encoded(chain: List[Any], columns: List[Any]) -> Dict[Any, Tuple[str, bool, 
     return out
 
 
-def chosen_names(chosen: Any, names: List[Any]) -> List[Any]:
+def chosen_names(chosen: Any, names: list[Any]) -> list[Any]:
     """A ColumnTransformer's selection (names, positions, a slice, a mask) as column names."""
     if isinstance(chosen, (str, int)):
         chosen = [chosen]
@@ -235,20 +250,20 @@ def takes_nan(estimator: Any) -> bool:
 
         return bool(get_tags(estimator).input_tags.allow_nan)
     except (ImportError, AttributeError, ValueError):
-        tags: Dict[str, Any] = getattr(estimator, "_get_tags", dict)()
+        tags: dict[str, Any] = getattr(estimator, "_get_tags", dict)()
         return bool(tags.get("allow_nan", False))
 
 
 # What it answers
 
 
-def output_schema(offered: List[str]) -> Dict[str, Any]:
+def output_schema(offered: list[str]) -> dict[str, Any]:
     classes = getattr(model, "classes_", None)
     known = classes.tolist() if isinstance(classes, np.ndarray) else None
-    row: Dict[str, Any] = {"type": "array", "items": {"type": "number"}}
+    row: dict[str, Any] = {"type": "array", "items": {"type": "number"}}
     if known:
         row = {**row, "minItems": len(known), "maxItems": len(known), "description": f"one score per class, in the order {known}"}
-    shapes: Dict[str, Any] = {name: {} for name in offered}
+    shapes: dict[str, Any] = {name: {} for name in offered}
     for name in ("predict_proba", "predict_log_proba"):
         shapes[name] = row if known else {}
     shapes["predict"] = {"enum": known} if known and len(known) <= 1000 else {}
@@ -256,10 +271,11 @@ def output_schema(offered: List[str]) -> Dict[str, Any]:
 
 
 def sample(data: Type) -> Any:
-    """One row that the schema lets through: zeros, and the first category of each column that has some."""
+    """One row that the schema lets through: zeros, and the first category of each column that has some; None when the width is unknown."""
     zeros = {"str": "", "bool": False, "object": ""}
     if isinstance(data, Table):
         return [{each.name: each.categories[0] if each.categories else zeros.get(each.dtype, 0.0) for each in data.columns}]
-    if isinstance(data, Tensor) and data.shape is not None and len(data.shape) == 1:
+    shape = data.shape or (-1, -1)
+    if len(shape) == 1:
         return ["text"]
-    return [[zeros.get(data.dtype, 0.0)] * max(data.shape[1], 1)] if isinstance(data, Tensor) and data.shape else None
+    return [[zeros.get(data.dtype, 0.0)] * shape[1]] if shape[1] > 0 else None

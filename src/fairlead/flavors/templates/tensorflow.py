@@ -4,26 +4,27 @@ One input: {"data": [...]}; several: one key per input. Answers one key per outp
 """
 
 import os
-from typing import Any, Dict, List, Optional, Tuple
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before the import: TensorFlow greets at length
-
-import tensorflow
+from typing import Any
 
 import fairlead_scoring
 from fairlead_scoring.artifact import model_file, model_folder, threads
 from fairlead_scoring.schema import Field, Signature, Tensor, Value
 
+# TensorFlow reads these when it is imported: no greetings, and no more threads than this worker has cores.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads()))
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+import tensorflow
+
 call: Any = None
 kept: Any = None  # a SavedModel's signature does not keep its variables alive
-inputs: List[Tuple[str, str, Optional[Tuple[int, ...]]]] = []  # (name, dtype, shape)
+inputs: list[tuple[str, str, tuple[int, ...] | None]] = []  # (name, dtype, shape)
 platform = "tensorflow_savedmodel"
 
 
 def init() -> None:
     global call, kept, inputs, platform
-    tensorflow.config.threading.set_intra_op_parallelism_threads(threads())
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     try:
         folder = model_folder("saved_model.pb")
     except FileNotFoundError:
@@ -42,13 +43,13 @@ def init() -> None:
 
 @fairlead_scoring.typed
 @fairlead_scoring.batched(max_rows=64)
-def run(**data: Any) -> Dict[str, Any]:
+def run(**data: Any) -> dict[str, Any]:
     one = len(inputs) == 1
     feed = {name: tensorflow.constant(data["data" if one else name], dtype="string" if dtype == "str" else dtype) for name, dtype, _ in inputs}
     return {name: plain(value.numpy()) for name, value in call(**feed).items()}
 
 
-def describe() -> Dict[str, Any]:
+def describe() -> dict[str, Any]:
     one = len(inputs) == 1
     fields = tuple(Field("data" if one else name, Tensor(dtype, shape)) for name, dtype, shape in inputs)
     said = Signature(fields, Field("output", Value({"type": "object"}))).to_json()
@@ -57,7 +58,7 @@ def describe() -> Dict[str, Any]:
     return {**said, "sample": sample, "platform": platform, "defaults": {}}
 
 
-def keras_call(**feed: Any) -> Dict[str, Any]:
+def keras_call(**feed: Any) -> dict[str, Any]:
     result = kept(feed if len(feed) > 1 else next(iter(feed.values())), training=False)
     if isinstance(result, dict):
         return result
@@ -65,7 +66,7 @@ def keras_call(**feed: Any) -> Dict[str, Any]:
     return {f"output_{index}": each for index, each in enumerate(result)} if many else {"output": result}
 
 
-def size(shape: Any) -> Optional[Tuple[int, ...]]:
+def size(shape: Any) -> tuple[int, ...] | None:
     known = getattr(shape, "rank", 0) is not None
     return tuple(-1 if each is None else int(each) for each in shape) if known else None
 

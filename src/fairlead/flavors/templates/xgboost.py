@@ -4,12 +4,11 @@
 """
 
 import json
-from typing import Any, Dict, List
-
-import numpy as np
-import xgboost
+from typing import Any
 
 import fairlead_scoring
+import numpy as np
+import xgboost
 from fairlead_scoring.artifact import model_file, threads
 from fairlead_scoring.schema import Column, Field, Signature, Table, Tensor, Value
 
@@ -36,7 +35,7 @@ def init() -> None:
 
 @fairlead_scoring.typed
 @fairlead_scoring.batched(max_rows=256)
-def run(data: Any, method: str = "predict") -> Dict[str, Any]:
+def run(data: Any, method: str = "predict") -> dict[str, Any]:
     rows = np.ascontiguousarray(data.to_numpy(dtype="float32", na_value=np.nan) if hasattr(data, "to_numpy") else data)
     if task == "regression":
         return {method: raw(rows, margin=False)}
@@ -46,11 +45,11 @@ def run(data: Any, method: str = "predict") -> Dict[str, Any]:
     return {method: scores if method == "predict_proba" else (scores[:, 1] > 0.5).astype(int) if task == "binary" else scores.argmax(axis=1)}
 
 
-def describe() -> Dict[str, Any]:
+def describe() -> dict[str, Any]:
     names = booster.feature_names
     width = int(booster.num_features())
     data = Table(tuple(Column(name, "float64", nullable=True) for name in names)) if names else Tensor("float64", (-1, width), nulls=True)
-    sample: List[Any] = [dict.fromkeys(names, 0.0)] if names else [[0.0] * width]
+    sample: list[Any] = [dict.fromkeys(names, 0.0)] if names else [[0.0] * width]
     offered = ["predict"] if task == "regression" else ["predict_proba", "predict", "predict_margin"]
     inputs = (
         Field("data", data, example=sample),

@@ -54,7 +54,7 @@ def init():
 
 
 def describe():
-    fields = tuple(Field(dtype + "_in", Tensor(dtype, (-1, 2)), required=False) for dtype in DTYPES.values())
+    fields = tuple(Field(dtype + "_in", Tensor(dtype, (-1, 2)), required=False) for dtype in DTYPES)
     return Signature(fields).to_json()
 
 

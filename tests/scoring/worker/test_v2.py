@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from fairlead_scoring.schema import Column, Field, Signature, Table, Tensor, Value
 from fairlead_scoring.schema.open_inference import DTYPES, input_tensors, output_tensors
 from fairlead_scoring.worker import arguments as arguments_module

@@ -59,6 +59,8 @@ class Scoring:
                 front.pages.options(exchange, b"GET, POST, OPTIONS")
             else:
                 self.refuse(exchange, 405, "The method is not allowed for the requested URL.")
+        elif contract["kind"] == "typed" and dialect == "score" and not _may_be_json(exchange.header(b"content-type")):
+            self.refuse(exchange, 415, "Expects Content-Type to be application/json")
         else:
             front.pool.admit(exchange)
 
@@ -130,6 +132,14 @@ class Scoring:
     def _cors(self, exchange: Exchange) -> bytes:
         cors = self._front.cors
         return cors.head(exchange) if cors is not None else b""
+
+
+def _may_be_json(content_type: bytes) -> bool:
+    """No content type says nothing against it."""
+    if content_type in (b"application/json", b""):
+        return True
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or kind.endswith(b"+json")
 
 
 def _script_headers(headers: list[tuple[str, str]]) -> bytes:

@@ -61,6 +61,7 @@ class Script:
         if is_raw(self._run):
             if is_decorated:
                 raise ScriptFault(f"run() of {path} cannot be decorated with both @rawhttp and @input_schema.")
+            refuse_extra(self._parameters, path)
             return "raw"
         if is_decorated:
             self._decorated = decorated.inputs_of(self._run)

@@ -143,5 +143,5 @@ def test_the_newer_collector_takes_frames_only() -> None:
     faults: list[Exception] = []
     Collector(name="x", on_error=faults.append).collect([1], BasicCorrelationContext("7"))
     assert "data type (list) not supported" in str(faults[0])
-    with pytest.raises(TypeError, match="pandas.DataFrame"):
+    with pytest.raises(TypeError, match="pandas"):
         Collector(name="x").collect([1])

@@ -2,7 +2,8 @@
 
 FairleadError            500  1   no more precise word
 ├── UsageError           400  2   what was asked for makes no sense as it stands
-│   └── Conflict         409  2   it would overwrite or contradict what is there
+│   ├── Conflict         409  2   it would overwrite or contradict what is there
+│   └── EnvironmentNotFound 400 2 there is no interpreter where one was named
 ├── InvalidBundle        400  3   a bundle is not what its manifest says
 └── BootFailure          503  3   what was to be served cannot be
 """
@@ -24,6 +25,10 @@ class UsageError(FairleadError):
 
 class Conflict(UsageError):
     status = 409
+
+
+class EnvironmentNotFound(UsageError):
+    status = 400
 
 
 class InvalidBundle(FairleadError):

@@ -18,6 +18,7 @@ from fairlead import __version__
 from fairlead.errors import FairleadError
 
 COMMANDS = {
+    "serve": "Serve a model file, a score.py or a bundle over HTTP.",
     "bundle": "Make a bundle: a folder with model, script and schema that never changes.",
 }
 

@@ -20,7 +20,7 @@ from fairlead_scoring.worker.faults import ScriptFault, user_frames, while_initi
 from fairlead_scoring.worker.json_text import dump
 from fairlead_scoring.worker.loading import Loaded, import_script
 from fairlead_scoring.worker.parameters import HEADERS, Parameters, parameters_of, refuse_extra
-from fairlead_scoring.worker.rawhttp import AMLRequest, is_raw, is_response, to_answer
+from fairlead_scoring.worker.rawhttp import AMLRequest, blaming_the_script, is_raw, is_response, to_answer
 from fairlead_scoring.worker.reading import object_of, text_of, titled_headers
 from fairlead_scoring.worker.shims import install
 
@@ -48,6 +48,8 @@ class Script:
         self.wants_headers = self._parameters.wants_headers
         self._decorated: List[decorated.Decorated] = []
         self.kind = self._kind()
+        if self.kind == "raw" and self.options.get("strict_compat"):
+            self._run = blaming_the_script(loaded.run)
         self._bind: Callable[[Request], Dict[str, Any]] = {
             "text": self._bind_text,
             "raw": self._bind_raw,

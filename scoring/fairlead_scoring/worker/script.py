@@ -14,6 +14,7 @@ from fairlead_scoring.declare import NOTE
 from fairlead_scoring.schema import DeclarationError, Signature
 from fairlead_scoring.worker import decorated, dialects
 from fairlead_scoring.worker.annotations import Convert, typed_of
+from fairlead_scoring.worker.chunks import begun, begun_async, for_the_loop
 from fairlead_scoring.worker.encoding import encode
 from fairlead_scoring.worker.exchange import Answer, BadInput, Request
 from fairlead_scoring.worker.faults import ScriptFault, user_frames, while_initialising
@@ -193,10 +194,18 @@ class Script:
         return arguments
 
     def run(self, arguments: Dict[str, Any]) -> Any:
-        return self._run(**arguments)
+        """User code: whatever is raised here is the script's fault, up to the first item of a stream. An awaitable of an `async def run`."""
+        result = self._run(**arguments)
+        return begun_async(result) if self.is_async else begun(result)
 
     def encode(self, result: Any, request: Request) -> Answer:
         """Raises EncodeFault."""
+        answer = self._encode(result, request)
+        if self.is_async:
+            answer.body = for_the_loop(answer.body)
+        return answer
+
+    def _encode(self, result: Any, request: Request) -> Answer:
         if is_response(result):
             raw: Answer = to_answer(result)
             return raw

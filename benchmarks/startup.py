@@ -1,6 +1,6 @@
 """Start, memory and disk: import CPU of the front, exec to ready of the whole tree, PSS after 1,000 requests, installed size.
 
-    python -m benchmarks.startup [--rounds 7] [--only imports,ready,memory,size]
+python -m benchmarks.startup [--rounds 7] [--only imports,ready,memory,size]
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _cpu_of_code(environment: str, code: str) -> float:
 def _exec_to_ready(name: str) -> tuple[float, float]:
     port = free_port()
     commands = {
-        "fairlead": ["-m", "fairlead_scoring", "serve", "--entry-script", "trivial_score.py", "--app-root", str(APPS)],
+        "fairlead": ["-m", "fairlead_scoring", "serve", "--entry-script", str(APPS / "trivial_score.py"), "--app-root", str(APPS)],
         "azureml": ["-m", "azureml_inference_server_http", "--entry_script", str(APPS / "trivial_score.py"), "--worker_count", "1"],
     }
     command = [str(python_of(name)), *commands[name], "--port", str(port)]

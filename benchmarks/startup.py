@@ -1,6 +1,6 @@
 """Start, memory and disk: import CPU of the front, exec to ready of the whole tree, PSS after 1,000 requests, installed size.
 
-    python -m benchmarks.startup [--rounds 7] [--only imports,ready,memory,size]
+python -m benchmarks.startup [--rounds 7] [--only imports,ready,memory,size]
 """
 
 from __future__ import annotations

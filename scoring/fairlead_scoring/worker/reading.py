@@ -66,38 +66,6 @@ def object_of(request: Request) -> Dict[str, Any]:
     return found
 
 
-def json_of(body: Union[bytes, memoryview]) -> Any:
-    """Any JSON; fast. NaN and Infinity are not JSON."""
-    if not body:
-        raise BadInput("The body is empty; send JSON.")
-    refuse_depth(body)
-    try:
-        return parser_of_json()(body)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"The body could not be decoded as JSON: {error}") from None
-
-
-def parser_of_json() -> Callable[[Any], Any]:
-    """orjson where the user's environment has it: several times faster, and strict."""
-    global _parse  # noqa: PLW0603  (found once per process)
-    if _parse is None:
-        try:
-            import orjson
-        except ImportError:
-            _parse = _strict
-        else:
-            _parse = orjson.loads
-    return _parse
-
-
-def _strict(body: Any) -> Any:
-    return json.loads(bytes(body), parse_constant=_refuse_constant)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 def refuse_depth(body: Union[bytes, memoryview]) -> None:
     """Deeply nested JSON costs a parser its stack. The count is exact only where a quick look leaves doubt."""
     raw = bytes(body) if not isinstance(body, bytes) else body

@@ -15,10 +15,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.live import CLI, Launcher, Service, free_port
 
@@ -28,7 +27,6 @@ FENCE = re.compile(r"^```(\w*)$")
 SHELL = ("shell", "sh", "bash")
 SHOWN = ("json", "text")
 ELLIPSIS = "…"
-ROUNDED = 0.01  # pages round what they show; the exact answer is each test's own business
 
 
 @dataclass(frozen=True)
@@ -148,10 +146,10 @@ def commands(text: str) -> Iterator[str]:
 
 
 def compare(shown: Block, printed: str, page: Path) -> None:
-    """JSON by value, numbers as rounded as pages show them; text line by line, … standing for anything."""
+    """JSON by value, fractions to the digits that the page shows (the exact answer is each test's own business); in text … stands for anything."""
     where = f"{page}, line {shown.line}: the page shows another answer than\n{printed}"
     if shown.language == "json":
-        assert _matches(json.loads(shown.text), json.loads(printed)), where
+        assert _matches(json.loads(shown.text, parse_float=Decimal), json.loads(printed)), where
     else:
         pattern = ".*".join(re.escape(part) for part in shown.text.strip().split(ELLIPSIS))
         assert re.fullmatch(pattern, printed.strip(), re.DOTALL), where
@@ -182,6 +180,6 @@ def _matches(shown: Any, printed: Any) -> bool:
         return shown.keys() == printed.keys() and all(_matches(value, printed[key]) for key, value in shown.items())
     if isinstance(shown, list) and isinstance(printed, list):
         return len(shown) == len(printed) and all(map(_matches, shown, printed))
-    if isinstance(shown, float) and isinstance(printed, float | int):
-        return bool(printed == pytest.approx(shown, abs=ROUNDED))
+    if isinstance(shown, Decimal) and isinstance(printed, float | int):
+        return abs(Decimal(printed) - shown) < Decimal(1).scaleb(int(shown.as_tuple().exponent))
     return type(shown) is type(printed) and bool(shown == printed)

@@ -17,7 +17,7 @@ def init():
 @rawhttp
 def run(request: AMLRequest):
     if request.method == "GET":
-        return {"colours": ["#%02x%02x%02x" % tuple(colour) for colour in colours]}
+        return {"colours": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours]}
     if "image" not in request.files:
         return AMLResponse({"message": "Send the picture as the form field 'image'."}, 400, json_str=True)
     image = Image.open(request.files["image"].stream).convert("RGB")

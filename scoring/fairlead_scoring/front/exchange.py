@@ -33,9 +33,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "answered", "batch_rows", "body", "broken", "cancelled_at", "chunked", "complete", "connection", "dialect", "expects_continue", "fields",
-        "gone", "headers", "http_10", "ident", "ids", "keep_alive", "last_chunk_at", "method", "owed_acks", "path", "query", "queue_ms", "queued_at",
-        "refusal", "revision", "route", "run_ms", "sent_bytes", "started", "started_streaming", "status", "target", "url", "worker",
+        "answered", "batch_rows", "body", "broken", "cancelled_at", "chunked", "complete", "connection", "dialect", "expects_continue", "fields", "gone",
+        "headers", "http_10", "ident", "ids", "keep_alive", "last_chunk_at", "method", "owed_acks", "path", "query", "queue_ms", "queued_at", "refusal",
+        "revision", "route", "run_ms", "sent_bytes", "started", "started_streaming", "status", "target", "url", "worker",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -73,7 +73,7 @@ class Exchange:
         self.status = 0
         self.sent_bytes = 0
         self.worker = ""
-        self.revision = ""  # of the worker
+        self.revision = ""  # of the worker that it was given to
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, b"" when it is absent. `name` in lower case."""

@@ -30,7 +30,7 @@ class Scoring:
     def __init__(self, front: Front) -> None:
         self._front = front
         self._version = b"x-ms-server-version: fairlead/%b\r\n" % __version__.encode() if front.settings.says_version else b""
-        self._tails = {"": self._version}  # of each revision, what its answers say of the server
+        self._tails: dict[str, bytes] = {"": self._version}
         self.revision = ""
         self.contract: dict[str, Any] = {}
         pool = front.pool
@@ -41,6 +41,7 @@ class Scoring:
         """From now on answers come from this revision."""
         self.contract = contract
         self.revision = revision
+        self._tails = {"": self._version, **dict(list(self._tails.items())[-8:])}  # a few: answers of the last one are still to come
         self._tails[revision] = self._version + b"x-fairlead-revision: %b\r\n" % revision.encode()
 
     def score(self, exchange: Exchange) -> None:
@@ -58,6 +59,8 @@ class Scoring:
                 front.pages.options(exchange, b"GET, POST, OPTIONS")
             else:
                 self.refuse(exchange, 405, "The method is not allowed for the requested URL.")
+        elif contract["kind"] == "typed" and dialect == "score" and not _may_be_json(exchange.header(b"content-type")):
+            self.refuse(exchange, 415, "Expects Content-Type to be application/json")
         else:
             front.pool.admit(exchange)
 
@@ -116,16 +119,27 @@ class Scoring:
     def about(self, exchange: Exchange, *, with_ids: bool = True) -> bytes:
         """The header lines that every answer carries."""
         ids = exchange.ids.head() if with_ids and exchange.ids is not None else b""
-        return self._tails[exchange.revision or self.revision] + ids + self._cors(exchange)
+        return self._tail(exchange) + ids + self._cors(exchange)
 
     def _head(self, exchange: Exchange, answered: Answered) -> bytes:
         own = _script_headers(answered.headers) if answered.headers else JSON_HEAD
         spent = b"x-ms-run-fn-exec-ms: %.3f\r\n" % answered.exec_ms if answered.exec_ms >= 0 else b""
         return b"%b%b%b%b" % (own, FAILED[answered.failed], spent, self.about(exchange))
 
+    def _tail(self, exchange: Exchange) -> bytes:
+        return self._tails.get(exchange.revision or self.revision, self._version)
+
     def _cors(self, exchange: Exchange) -> bytes:
         cors = self._front.cors
         return cors.head(exchange) if cors is not None else b""
+
+
+def _may_be_json(content_type: bytes) -> bool:
+    """No content type says nothing against it."""
+    if content_type in (b"application/json", b""):
+        return True
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or kind.endswith(b"+json")
 
 
 def _script_headers(headers: list[tuple[str, str]]) -> bytes:

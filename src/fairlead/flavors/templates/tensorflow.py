@@ -3,15 +3,21 @@
 One input: {"data": [...]}; several: one key per input. Answers one key per output of the signature.
 """
 
+from __future__ import annotations
+
 import os
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before the import: TensorFlow greets at length
-
 import fairlead_scoring
-import tensorflow
 from fairlead_scoring.artifact import model_file, model_folder, threads
 from fairlead_scoring.schema import Field, Signature, Tensor, Value
+
+# TensorFlow reads these when it is imported: no greetings, and no more threads than this worker has cores.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads()))
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+import tensorflow
 
 call: Any = None
 kept: Any = None  # a SavedModel's signature does not keep its variables alive
@@ -21,8 +27,6 @@ platform = "tensorflow_savedmodel"
 
 def init() -> None:
     global call, kept, inputs, platform
-    tensorflow.config.threading.set_intra_op_parallelism_threads(threads())
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     try:
         folder = model_folder("saved_model.pb")
     except FileNotFoundError:
@@ -34,7 +38,7 @@ def init() -> None:
     signatures = kept.signatures
     if not signatures:
         raise TypeError("The SavedModel has no signature. Save it with signatures={'serving_default': ...}, or with model.export().")
-    call = signatures["serving_default" if "serving_default" in signatures else sorted(signatures)[0]]
+    call = signatures["serving_default" if "serving_default" in signatures else min(signatures)]
     specs = call.structured_input_signature[1]
     inputs = [(name, "str" if spec.dtype == tensorflow.string else spec.dtype.name, size(spec.shape)) for name, spec in sorted(specs.items())]
 

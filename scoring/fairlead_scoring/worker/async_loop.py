@@ -18,7 +18,7 @@ from fairlead_scoring.worker.script import Script
 from fairlead_scoring.worker.step import SCRIPT_FAILED, Bound, Step, failure, refusal
 from fairlead_scoring.worker.stream import WINDOW, describe, error_event, is_event_stream, pieces
 
-Place = Tuple[int, int]  # a front's descriptor and its own number for the request: while one front drains there are two
+Place = Tuple[int, int]  # a front and its own number for the request: while one front drains there are two
 
 
 def serve_async(script: Script, step: Step, control: Control, loop: asyncio.AbstractEventLoop) -> int:
@@ -97,17 +97,16 @@ class AsyncLoop:
             self._gone(front)
 
     def _gone(self, front: link.Link) -> None:
-        number = front.fileno()
-        self._loop.remove_reader(number)
-        del self._fronts[number]
+        self._loop.remove_reader(front.fileno())
+        del self._fronts[front.fileno()]
         for place, task in self._running.items():
-            if place[0] == number:
+            if place[0] == id(front):
                 task.cancel()
         front.close()
         self._end_if_over()
 
     def _hear(self, front: link.Link, frame: link.Frame) -> None:
-        place = (front.fileno(), frame.ident)
+        place = (id(front), frame.ident)
         if frame.kind == link.SCORE:
             for asked in unpack_requests(frame):
                 self._start(front, asked)
@@ -119,7 +118,7 @@ class AsyncLoop:
             self._control.adopt(frame.fds[0])
 
     def _start(self, front: link.Link, asked: Asked) -> None:
-        place = (front.fileno(), asked.ident)
+        place = (id(front), asked.ident)
         self._windows[place] = asyncio.Semaphore(WINDOW)
         task = self._running[place] = self._loop.create_task(self._score(front, asked, self._windows[place]))
         task.add_done_callback(lambda _: self._finish(place))

@@ -137,22 +137,32 @@ def run(data):
     return data
 """
 
+BOTH = """
+from azureml.contrib.services.aml_request import rawhttp
+from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+from inference_schema.schema_decorators import input_schema
+
+def init():
+    pass
+
+@rawhttp
+@input_schema('a', StandardPythonParameterType(1))
+def run(a):
+    pass
+"""
+
 # Scripts that cannot be served, and words of the sentence that says why.
 BROKEN = {
     "no run": ("def init(): pass\n", "does not define run()"),
     "no init": ("def run(data): pass\n", "does not define init()"),
     "star args": ("def init(): pass\ndef run(*args): pass\n", "*args"),
-    "headers only": ("def init(): pass\ndef run(request_headers): pass\n", "request_headers"),
+    "headers only": ("def init(): pass\ndef run(request_headers): pass\n", "takes no data"),
     "syntax": ("def init(: pass\n", "line 1"),
     "init raises": ("def init(): raise ValueError('no model today')\ndef run(data): pass\n", "no model today"),
     "init exits": ("import sys\ndef init(): sys.exit(0)\ndef run(data): pass\n", "sys.exit"),
     "import missing": ("import no_such_package\ndef init(): pass\ndef run(data): pass\n", "no_such_package"),
-    "both decorators": (
-        "from azureml.contrib.services.aml_request import rawhttp\nfrom inference_schema.schema_decorators import input_schema\n"
-        "from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType as S\n"
-        "def init(): pass\n@rawhttp\n@input_schema('a', S(1))\ndef run(a): pass\n",
-        "both @rawhttp and @input_schema",
-    ),
+    "both decorators": (BOTH, "both @rawhttp and @input_schema"),
+    "AutoML": ("import azureml.train.automl\ndef init(): pass\ndef run(data): pass\n", "pip install 'azureml-train-automl-runtime'"),
     "no such model": ("from azureml.core.model import Model\ndef init(): Model.get_model_path('churn')\ndef run(data): pass\n", "'churn' not found"),
     "live workspace": (
         "from azureml.core import Workspace\ndef init(): Workspace.from_config()\ndef run(data): pass\n",

@@ -46,7 +46,7 @@ def lines_of(service: Service, request_id: str) -> list[tuple[str, str]]:
     return [(record["level"], record["message"]) for record in service.records if record.get("request_id") == request_id and "message" in record]
 
 
-@pytest.mark.parametrize("layout", ["azureml-models/sklearn_regression_model.pkl/1/model.pkl", "sklearn_regression_model.pkl", "model dir"])
+@pytest.mark.parametrize("layout", ["azureml-models/sklearn_regression_model.pkl/1/model.pkl", "model dir"])
 def test_the_documentations_ridge_script(app: App, layout: str) -> None:
     features, target = load_diabetes(return_X_y=True)
     model = Ridge(alpha=0.03).fit(features[:400], target[:400])

@@ -237,10 +237,10 @@ class Connection(asyncio.Protocol):
         """When more is on its way, closing at once would reset the connection and take the answer with it: linger until the client has read it."""
         unread = self.incoming is not None or self.deaf or bool(self.pipeline)
         self.closing = self.deaf = True
+        self.since = self.front.clock()
         if not unread or self.half_closed:
             self.transport.close()
             return
-        self.since = self.front.clock()
         if self.read_paused:
             self._resume_reading()
         if self.transport.can_write_eof():
@@ -338,10 +338,11 @@ class Connection(asyncio.Protocol):
         """Called once a second: what is too slow is answered 408 or closed."""
         waited = now - self.since
         limits = self.limits
-        if self.write_paused_since is not None and self._is_stalled(now):
-            self.abort()
+        if self.write_paused_since is not None:
+            if self._is_stalled(now):
+                self.abort()
         elif self.closing:
-            if waited > limits.linger:
+            if waited > (limits.write_stall if self.transport.get_write_buffer_size() else limits.linger):
                 self.abort()
         elif self.current is not None:
             return

@@ -152,16 +152,18 @@ class Connection(asyncio.Protocol):
         self.quiet = 0
         body, front = exchange.body, self.front
         before = body.size
+        wrong = None
         try:
             body.add(piece, self.limits.body)
         except BodyTooLarge as error:
-            self.refuse_incoming(exchange, 413, str(error))
+            wrong = (413, str(error))
         except BodyBroken as error:
-            self.refuse_incoming(exchange, 400, f"The body is not what its Content-Encoding says: {error}.")
-        else:
-            front.buffered += body.size - before
-            if front.buffered > self.limits.buffered:
-                self.refuse_incoming(exchange, 429, "The service holds too many large requests at once. Try again later.")
+            wrong = (400, f"The body is not what its Content-Encoding says: {error}.")
+        front.buffered += body.size - before
+        if wrong is not None:
+            self.refuse_incoming(exchange, *wrong)
+        elif front.buffered > self.limits.buffered:
+            self.refuse_incoming(exchange, 429, "The service holds too many large requests at once. Try again later.")
 
     def on_message_complete(self) -> None:
         exchange = self.incoming

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 
 import pytest
-
 from fairlead_scoring.front.protocol import PIPELINE_MOST
+
 from tests.scoring.front.wire import Wire, get, post, wire
 
 Hold = Callable[[Wire], Wire]
@@ -356,7 +356,7 @@ def test_an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not(hold:
     idle.send(get("/version"))
     busy.send(post(b"slow"))
     one.pass_time(76)
-    assert (idle.transport.ended, busy.transport.ended) == ("closed", "")
+    assert [client.transport.ended for client in (idle, busy)] == ["closed", ""]
 
 
 def test_a_reader_that_takes_nothing_is_dropped_and_a_slow_one_is_not(hold: Hold) -> None:

@@ -123,9 +123,9 @@ class Wire:
         self.front.pool.tell_supervisor = lambda kind, message: self.told.append((kind, message))
         self.workers: dict[str, link.Link] = {}
 
-    def add_worker(self, ident: str = "w1", revision: str = "r1", **contract: Any) -> link.Link:
+    def add_worker(self, ident: str = "w1", revision: str = "r1", *, coroutine: bool = False, **contract: Any) -> link.Link:
         ours, theirs = link.pair()
-        told = {"worker": ident, "pid": 1, "generation": 1, "revision": revision, "contract": {**CONTRACT, **contract}, "spec": {}}
+        told = {"worker": ident, "pid": 1, "generation": 1, "revision": revision, "contract": {**CONTRACT, "async": coroutine, **contract}, "spec": {}}
         worker = RemoteWorker(ident, theirs, told, self.loop)
         self.front.pool.add(worker)
         self.front.scoring.use(worker.contract, revision)

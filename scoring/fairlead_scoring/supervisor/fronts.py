@@ -96,6 +96,11 @@ class Fronts:
                 other.is_draining = True
                 other.control.tell(link.DRAIN, {"grace": self._options.drain_grace})
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether the newest front does not serve yet."""
+        return not self.records or not self.records[-1].is_up
+
     # How a front ends.
     def drain(self, grace: float) -> None:
         """All of them, for good."""
@@ -134,7 +139,8 @@ class Fronts:
 
     def tell_news(self) -> None:
         """What /status, /readyz and /metrics say about processes: at each change, and every few seconds."""
-        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self.records[-1].pid if self.records else None}
+        serving = next((front.pid for front in reversed(self.records) if front.is_up), None)
+        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": serving}
         said = json.dumps({**news, "workers": [{**worker, "resident": None} for worker in news["workers"]]})
         now = time.monotonic()
         if said != self._last_news or now - self._last_news_at > NEWS_AT_LEAST_EVERY:

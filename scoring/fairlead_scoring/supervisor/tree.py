@@ -33,6 +33,7 @@ from fairlead_scoring.supervisor.watch import Watch
 from fairlead_scoring.worker import link
 
 INTERRUPT_GRACE = 0.3
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 
 
 class Supervisor:
@@ -56,6 +57,7 @@ class Supervisor:
         self._watch = Watch(options) if options.reload else None
         self._preparation = Preparation(options)
         self._told_ready = False
+        self._replacing = False
         self._signals = _signal_pipe()
         self._selector.register(self._signals, selectors.EVENT_READ, self._signalled)
 
@@ -90,6 +92,7 @@ class Supervisor:
         self._fronts.tell_news()
         self._check_boot()
         self._check_reload()
+        self._replace_self()
         self._check_stopping(now)
 
     def _forgive(self, lag: float) -> None:
@@ -180,7 +183,7 @@ class Supervisor:
             if number == signal.SIGHUP:
                 self._reload()
             elif number == signal.SIGUSR2:
-                self._replace_self()
+                self._replacing = True
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stop(INTERRUPT_GRACE if number == signal.SIGINT else self._options.drain_grace)
 
@@ -285,7 +288,10 @@ class Supervisor:
 
     def _replace_self(self) -> None:
         """Become a freshly loaded supervisor: same pid, same children, same sockets; then a new front takes over from the old."""
-        if self._stopping is not None or not self._fronts.records or self._crew.wanted != self._crew.active:
+        if not self._replacing or (self._fronts.is_changing and self._stopping is None):
+            return  # a front that is still coming up would not know the one that serves
+        self._replacing = False
+        if self._stopping is not None or self._crew.wanted != self._crew.active:
             self._lines.say("warning", "supervisor", "Not replaced: the service is stopping or reloading.")
             return
         left = handoff.leave(
@@ -295,6 +301,7 @@ class Supervisor:
             )
         )  # fmt: skip
         self._lines.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the new program has its handlers: a SIGTERM between would kill it
         os.execv(sys.executable, [sys.executable, PACKAGE, "serve", "--adopt-fd", str(left)])  # noqa: S606  (ourselves)
 
 
@@ -304,6 +311,7 @@ def _signal_pipe() -> int:
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD):
+    for number in SIGNALS:
         signal.signal(number, lambda _number, _frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     return reader

@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,15 +32,17 @@ from fairlead_scoring.supervisor.watch import Watch
 from fairlead_scoring.worker import link
 
 INTERRUPT_GRACE = 0.3
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 
 
 class Supervisor:
-    def __init__(self, options: ServeOptions, lines: LineWriter, listeners: list[socket.socket]) -> None:
+    def __init__(self, options: ServeOptions, lines: LineWriter, listeners: list[socket.socket], folder: Path) -> None:
         self._options = options
         self._lines = lines
         self._listeners = listeners
         self._selector = selectors.DefaultSelector()
-        self._folder = Path(tempfile.mkdtemp(prefix="fairlead-"))
+        self._folder = folder  # of this service: working directories of its workers, and the lock that makes this supervisor the only one
+        self._lock = handoff.lock(folder)
         self._crew = Crew(options, lines)
         self._fronts = Fronts(options, lines, listeners, self._crew, self._register)
         self._fronts.folder = self._folder
@@ -272,9 +273,6 @@ class Supervisor:
     def take_over(self, taken: handoff.Handoff) -> None:
         """Everything that an earlier supervisor left running."""
         self._has_taken_over = self._told_ready = True
-        if taken.folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = self._fronts.folder = Path(taken.folder)
         self._fronts.adopt(taken)
         for told in taken.workers:
             record = adopted(told)
@@ -300,6 +298,7 @@ class Supervisor:
             )
         )  # fmt: skip
         self._lines.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the new program has its handlers: a SIGTERM between would kill it
         os.execv(sys.executable, [sys.executable, PACKAGE, "serve", "--adopt-fd", str(left)])  # noqa: S606  (ourselves)
 
 
@@ -309,6 +308,7 @@ def _signal_pipe() -> int:
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD):
+    for number in SIGNALS:
         signal.signal(number, lambda _number, _frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     return reader

@@ -59,7 +59,7 @@ def test_decorated_scripts_read_json(content_type: bytes) -> None:
 
 @pytest.mark.parametrize("content_type", [b"application/jsonp", b"application/json-seq", b"text/json", b""])
 def test_decorated_scripts_refuse_other_types(content_type: bytes) -> None:
-    with pytest.raises(BadInput, match="^Expects Content-Type to be application/json$") as caught:
+    with pytest.raises(BadInput, match=r"^Expects Content-Type to be application/json$") as caught:
         object_of(Request(b"{}", headers=[(b"content-type", content_type)]))
     assert caught.value.status == 415
 

@@ -22,7 +22,7 @@ from fairlead_scoring.worker.faults import ScriptFault, user_frames, while_initi
 from fairlead_scoring.worker.json_text import dump
 from fairlead_scoring.worker.loading import Loaded, import_script
 from fairlead_scoring.worker.parameters import HEADERS, Parameters, parameters_of, refuse_extra
-from fairlead_scoring.worker.rawhttp import AMLRequest, is_raw, is_response, to_answer
+from fairlead_scoring.worker.rawhttp import AMLRequest, blaming_the_script, is_raw, is_response, to_answer
 from fairlead_scoring.worker.reading import object_of, text_of, titled_headers
 from fairlead_scoring.worker.shims import install
 from fairlead_scoring.worker.unfit import Convert
@@ -47,10 +47,12 @@ class Script:
         self.signature: Optional[Signature] = None
         self._described: Dict[str, Any] = {}
         self._dialects: Optional[dialects.Dialects] = None
-        self._parameters: Parameters = parameters_of(loaded.run, loaded.path)
+        self._parameters: Parameters = parameters_of(loaded.run, loaded.path, named_elsewhere=self._has_schema())
         self.wants_headers = self._parameters.wants_headers
         self._decorated: List[decorated.Decorated] = []
         self.kind = self._kind()
+        if self.kind == "raw" and self.options.get("strict_compat"):
+            self._run = blaming_the_script(loaded.run)
         self._bind: Callable[[Request], Dict[str, Any]] = {
             "text": self._bind_text,
             "raw": self._bind_raw,
@@ -70,11 +72,13 @@ class Script:
             self._decorated = decorated.inputs_of(self._run)
             return "schema"
         # A batched run() is a typed one: rows can only be stacked where they are declared.
-        says_types = any(self.options.get(name) for name in ("typed", "schema", "batched"))
-        if says_types or self._loaded.describe is not None:
+        if self.options.get("typed") or self.options.get("batched") or self._has_schema():
             return "typed"
         refuse_extra(self._parameters, path)
         return "text"
+
+    def _has_schema(self) -> bool:
+        return bool(self.options.get("schema")) or self._loaded.describe is not None
 
     def init(self) -> None:
         """The user's init(), then what it made known. Raises ScriptFault."""
@@ -111,7 +115,7 @@ class Script:
     def _refuse_strangers(self, signature: Signature) -> None:
         taken = {parameter.name for parameter in self._parameters.data}
         for field in signature.inputs:
-            if field.name not in taken:
+            if field.name not in taken and not self._parameters.takes_any:
                 raise ScriptFault(
                     "The schema declares the input '{}', but run() of {} takes {}.".format(field.name, self._loaded.path, ", ".join(sorted(taken)))
                 )

@@ -23,7 +23,7 @@ from fairlead_scoring.errors import RuntimeFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor import handoff
 from fairlead_scoring.supervisor.banner import banner
-from fairlead_scoring.supervisor.child import PACKAGE, Control, WorkerRecord, adopted, end_of, send_signal
+from fairlead_scoring.supervisor.child import PACKAGE, Control, FrontRecord, WorkerRecord, adopted, end_of, send_signal
 from fairlead_scoring.supervisor.crew import Crew
 from fairlead_scoring.supervisor.fronts import Fronts
 from fairlead_scoring.supervisor.options import ServeOptions
@@ -56,6 +56,7 @@ class Supervisor:
         self._watch = Watch(options) if options.reload else None
         self._preparation = Preparation(options)
         self._told_ready = False
+        self._wants_replacement = False
         self._signals = _signal_pipe()
         self._selector.register(self._signals, selectors.EVENT_READ, self._signalled)
 
@@ -90,6 +91,7 @@ class Supervisor:
         self._fronts.tell_news()
         self._check_boot()
         self._check_reload()
+        self._check_replacement()
         self._check_stopping(now)
 
     def _forgive(self, lag: float) -> None:
@@ -180,7 +182,7 @@ class Supervisor:
             if number == signal.SIGHUP:
                 self._reload()
             elif number == signal.SIGUSR2:
-                self._replace_self()
+                self._wants_replacement = True
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stop(INTERRUPT_GRACE if number == signal.SIGINT else self._options.drain_grace)
 
@@ -283,15 +285,18 @@ class Supervisor:
         if taken.replaces_front:
             self._fronts.start()
 
-    def _replace_self(self) -> None:
+    def _check_replacement(self) -> None:
+        """When it was asked for, and nothing else is under way: a reload, or an earlier replacement."""
+        front = self._fronts.serving
+        if self._wants_replacement and self._stopping is None and front is not None and self._crew.wanted == self._crew.active:
+            self._replace_self(front)
+
+    def _replace_self(self, front: FrontRecord) -> None:
         """Become a freshly loaded supervisor: same pid, same children, same sockets; then a new front takes over from the old."""
-        if self._stopping is not None or not self._fronts.records or self._crew.wanted != self._crew.active:
-            self._lines.say("warning", "supervisor", "Not replaced: the service is stopping or reloading.")
-            return
         left = handoff.leave(
             handoff.of(
                 options=self._options, listeners=self._listeners, log_fd=self._lines.fd, folder=str(self._folder),
-                front=self._fronts.records[-1], workers=[(record, self._crew.spec_of(record)) for record in self._crew.ready_ones()],
+                front=front, workers=[(record, self._crew.spec_of(record)) for record in self._crew.ready_ones()],
             )
         )  # fmt: skip
         self._lines.flush()

@@ -62,5 +62,6 @@ def test_anything_else_called_driver_module_does_not_count(bench: Bench) -> None
 def test_file_and_relative_paths(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(bench.app_root)
     bench.write("7", "model/weights.txt")
-    source = "import os, pathlib\ndef run(data): return [W, os.path.basename(__file__)]\ndef init():\n    global W\n    W = int(pathlib.Path('model/weights.txt').read_text())\n"
+    init = "def init():\n    global W\n    W = int(pathlib.Path('model/weights.txt').read_text())\n"
+    source = "import os, pathlib\ndef run(data): return [W, os.path.basename(__file__)]\n" + init
     assert bench.result(bench.load(source)) == [7, "score.py"]

@@ -11,30 +11,33 @@ HEADERS = "request_headers"
 
 
 class Parameters(NamedTuple):
-    """`data`: those that take data, in order; `wants_headers`: whether `request_headers` is among the rest."""
+    """`data`: those that take data, in order; `wants_headers`: whether `request_headers` is among the rest; `takes_any`: there is a `**`."""
 
     data: List[inspect.Parameter]
     wants_headers: bool
+    takes_any: bool = False
 
     @property
     def first(self) -> str:
         return self.data[0].name
 
 
-def parameters_of(run: Callable[..., Any], path: str) -> Parameters:
-    """Raises ScriptFault."""
+def parameters_of(run: Callable[..., Any], path: str, described: bool = False) -> Parameters:
+    """Raises ScriptFault. described: describe() will name the inputs, so `**inputs` may take them."""
     try:
         declared = list(inspect.signature(run).parameters.values())
     except (TypeError, ValueError) as error:
         raise ScriptFault(f"run() of {path} has no readable signature ({error}); define it with def.") from error
-    for parameter in declared:
+    named = [parameter for parameter in declared if not (described and parameter.kind is parameter.VAR_KEYWORD)]
+    for parameter in named:
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             shown = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "positional-only ")
             raise ScriptFault(f"run() of {path} takes {shown}{parameter.name}; it can only take named arguments.")
-    data = [parameter for parameter in declared if parameter.name != HEADERS]
-    if not data:
+    data = [parameter for parameter in named if parameter.name != HEADERS]
+    takes_any = len(named) < len(declared)
+    if not data and not takes_any:
         raise ScriptFault(f"run() of {path} takes no data; it needs an argument for the request's body.")
-    return Parameters(data, len(data) < len(declared))
+    return Parameters(data, len(data) < len(named), takes_any)
 
 
 def refuse_extra(parameters: Parameters, path: str) -> None:

@@ -44,7 +44,7 @@ class Script:
         self.signature: Optional[Signature] = None
         self._described: Dict[str, Any] = {}
         self._dialects: Optional[dialects.Dialects] = None
-        self._parameters: Parameters = parameters_of(loaded.run, loaded.path)
+        self._parameters: Parameters = parameters_of(loaded.run, loaded.path, described=loaded.describe is not None)
         self.wants_headers = self._parameters.wants_headers
         self._decorated: List[decorated.Decorated] = []
         self.kind = self._kind()
@@ -102,6 +102,8 @@ class Script:
         self._refuse_strangers(self.signature)
 
     def _refuse_strangers(self, signature: Signature) -> None:
+        if self._parameters.takes_any:
+            return
         taken = {parameter.name for parameter in self._parameters.data}
         for field in signature.inputs:
             if field.name not in taken:
@@ -151,7 +153,7 @@ class Script:
     def _batching(self) -> Optional[Dict[str, Any]]:
         """Raises ScriptFault when the script asks for batching and cannot be batched (DECISIONS 12)."""
         asked = self.options.get("batched")
-        if not asked:
+        if not asked or self._described.get("batching") is False:  # a script for models of many shapes knows only now whether rows can be stacked
             return None
         stackable = decorated.stackable_of(self._decorated) if self.kind == "schema" else dialects.stackable_of(self.signature)
         why = ""

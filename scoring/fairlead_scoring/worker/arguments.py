@@ -194,6 +194,8 @@ class Inputs:
                 self.values[field.name] = ValueReader(field, (converters or {}).get(field.name))
         self.readers: Dict[str, Reader] = {field.name: self.arrays.get(field.name) or self.values[field.name] for field in signature.inputs}
         self.array = next(iter(self.arrays.values()), None)
+        required = [each for each in self.values.values() if each.field.required]
+        self.rows: Optional[Reader] = self.array or (required[0] if len(required) == 1 else None)  # what rows without a name are
         self._defaults = {dialect: dict(said) for dialect, said in (defaults or {}).items()}
         self._own = {field.name: self._default(field) for field in signature.inputs if not field.required}
 

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any, List, Union
+from typing import Any, List
 
 from fairlead_scoring.schema.scalars import FLOATS, INTEGERS, Scalar
-from fairlead_scoring.worker.arguments import TableReader, TensorReader
+from fairlead_scoring.worker.arguments import ArrayReader, Reader, TableReader, TensorReader
 from fairlead_scoring.worker.exchange import BadInput
 from fairlead_scoring.worker.json_text import dump
 from fairlead_scoring.worker.results import records
 
 NULLS = frozenset(("", "nan", "null", "na", "n/a", "none", "<na>", "#n/a"))
 TRUE, FALSE = frozenset(("true", "1")), frozenset(("false", "0"))
+ANY = Scalar("object", nullable=True)
 LEAST_COUNTED = 3  # columns; 0, 1 may well be a row
 
-Array = Union[TensorReader, TableReader]
 
-
-def rows_of_csv(text: str, array: Array, header: str = "") -> Any:
-    """A table's rows as {"columns", "data"} or lists, a tensor's as lists; cells in the declared types. Raises BadInput."""
+def rows_of_csv(text: str, array: Reader, header: str = "") -> Any:
+    """A table's rows as {"columns", "data"}, a tensor's as lists, undeclared ones as objects; cells in the declared types. Raises BadInput."""
     rows = _parsed(text)
-    named = _has_header(rows, array) if header not in ("present", "absent") else header == "present"
+    named = header == "present" or (header != "absent" and (_has_header(rows, array) if isinstance(array, (TableReader, TensorReader)) else bool(rows)))
     names, rows = (rows[0], rows[1:]) if named else ([], rows)
     if not rows:
         raise BadInput("The CSV body has a header and no rows." if named else "The CSV body is empty.")
@@ -39,7 +38,10 @@ def rows_of_csv(text: str, array: Array, header: str = "") -> Any:
         cells = [[cell_of(text, array.declared.cell) for text in row] for row in rows]
         one_column = array.declared.shape is not None and len(array.declared.shape) == 1
         return [row[0] for row in cells] if one_column and width == 1 else cells
-    return _table_rows(array, names, rows)
+    if isinstance(array, TableReader):
+        return _table_rows(array, names, rows)
+    cells = [[cell_of(text, ANY) for text in row] for row in rows]
+    return [dict(zip(names, row)) for row in cells] if names else cells
 
 
 def cell_of(text: str, cell: Scalar) -> Any:
@@ -75,7 +77,7 @@ def _parsed(text: str) -> List[List[str]]:
         raise BadInput(f"The body is not CSV: {fault}.") from None
 
 
-def _has_header(rows: List[List[str]], array: Array) -> bool:
+def _has_header(rows: List[List[str]], array: ArrayReader) -> bool:
     if not rows:
         return False
     first = [cell.strip() for cell in rows[0]]

@@ -50,7 +50,7 @@ def inputs_of(run: Callable[..., Any]) -> List[Decorated]:
     layer: Any = run
     is_outermost = True
     while layer is not None:
-        wrapper = getattr(layer, "_self_wrapper", None)
+        wrapper: Any = getattr(layer, "_self_wrapper", None)
         if getattr(wrapper, "__module__", None) == LIBRARY + ".schema_decorators":
             held = inspect.getclosurevars(wrapper).nonlocals
             if "param_name" in held and "param_type" in held:

@@ -23,9 +23,9 @@ def records(result: Any) -> List[Any]:
         rows: List[Any] = result.to_dict(orient="records")
         return rows
     if isinstance(result, dict):
-        names, columns = list(map(str, result)), [plain_list(values) for values in result.values()]
-        sizes = {len(column) if isinstance(column, (list, tuple)) else None for column in columns}
-        return [result] if None in sizes or len(sizes) != 1 else [dict(zip(names, row)) for row in zip(*columns)]
+        columns = [plain_list(values) for values in result.values()]
+        sizes = {len(column) if isinstance(column, (list, tuple)) else -1 for column in columns}
+        return [result] if -1 in sizes or len(sizes) != 1 else [dict(zip(map(str, result), row)) for row in zip(*columns)]
     rows = plain_list(result)
     return list(rows) if isinstance(rows, (list, tuple)) else [rows]
 

@@ -24,7 +24,7 @@ from .conftest import Serve
 TABLE, SPECIES = load_iris(return_X_y=True, as_frame=True)
 
 
-class Doubler(PythonModel):  # type: ignore[misc]
+class Doubler(PythonModel):
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
         return model_input["a"] * 2
 

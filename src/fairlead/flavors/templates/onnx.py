@@ -4,6 +4,8 @@ One input: {"data": [...]}; several: one key per input of the graph. Answers one
 A model that Fairlead compiled answers like its original: {"data": ..., "method": "predict"} gives {"predict": [...]}.
 """
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -4,6 +4,8 @@
 no-code deployment did. One thread per worker: scikit-learn's own threads cost more than they give on the few rows of a request.
 """
 
+from __future__ import annotations
+
 import os
 import pickle
 import zipfile

@@ -3,6 +3,8 @@
 One input: {"data": [...]}; several: one key per input. Answers one key per output of the signature.
 """
 
+from __future__ import annotations
+
 import os
 from typing import Any
 
@@ -36,7 +38,7 @@ def init() -> None:
     signatures = kept.signatures
     if not signatures:
         raise TypeError("The SavedModel has no signature. Save it with signatures={'serving_default': ...}, or with model.export().")
-    call = signatures["serving_default" if "serving_default" in signatures else sorted(signatures)[0]]
+    call = signatures["serving_default" if "serving_default" in signatures else min(signatures)]
     specs = call.structured_input_signature[1]
     inputs = [(name, "str" if spec.dtype == tensorflow.string else spec.dtype.name, size(spec.shape)) for name, spec in sorted(specs.items())]
 

@@ -12,7 +12,7 @@ from tests.examples.conftest import Follow
 
 @pytest.mark.needs("xgboost")
 def test_xgboost_takes_null_for_missing(follow: Follow) -> None:
-    import xgboost
+    xgboost = pytest.importorskip("xgboost")
 
     read = follow("xgboost")
     rows = json.loads((read.folder / "out" / "rows.json").read_text())["data"]
@@ -27,7 +27,7 @@ def test_xgboost_takes_null_for_missing(follow: Follow) -> None:
 
 @pytest.mark.needs("lightgbm")
 def test_lightgbm_takes_records(follow: Follow) -> None:
-    import lightgbm
+    lightgbm = pytest.importorskip("lightgbm")
 
     read = follow("lightgbm")
     patients = json.loads((read.folder / "out" / "patients.json").read_text())["data"]

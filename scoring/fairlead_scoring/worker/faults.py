@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "inference_schema": "inference-schema[numpy-support,pandas-support]", "OpenSSL": "pyopenssl", "PIL": "pillow", "skimage": "scikit-image",
     "sklearn": "scikit-learn", "yaml": "pyyaml", "xgboost": "xgboost", "lightgbm": "lightgbm", "onnxruntime": "onnxruntime", "torch": "torch",
     "google.protobuf": "protobuf", "azure.identity": "azure-identity", "azure.storage": "azure-storage-blob",
+    "azureml": "azureml-core", "azureml.automl": "azureml-automl-runtime", "azureml.train": "azureml-train-automl-runtime",
     "azure.keyvault.secrets": "azure-keyvault-secrets", "azure.ai.contentsafety": "azure-ai-contentsafety", "Crypto": "pycryptodome",
 }  # fmt: skip
 

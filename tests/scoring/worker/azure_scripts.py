@@ -7,7 +7,6 @@ As in azure_cases.py, `ours` says where we differ on purpose, and `why`. To reco
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -268,4 +267,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.readme import Reader, blocks, fits, missing
+from tests.docs.reader import Reader, blocks, fits, missing
 
 pytestmark = pytest.mark.needs("bash")
 

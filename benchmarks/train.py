@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-not-found,import-untyped"
-"""Trains the models of the benchmark, in the `models` environment: train.py OUTPUT_FOLDER
+"""Trains the models of the benchmark, in the `models` environment: train.py OUTPUT_FOLDER COLUMNS...
 
 Data like breast-cancer (30 columns, two classes) and, for growth.py, pipelines with more columns. Beside the models:
 rows.json (rows to send) and labels.json (the models' own answers to them).
@@ -18,10 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-COLUMNS = (3, 10, 30, 100, 300, 1000)
 
-
-def main(folder: Path) -> None:
+def main(folder: Path, columns_of_models: list[int]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     features, target = load_breast_cancer(return_X_y=True)
     models = {
@@ -36,7 +34,7 @@ def main(folder: Path) -> None:
         labels[name] = model.predict(rows).tolist()
     (folder / "rows.json").write_text(json.dumps(rows.tolist()))
     (folder / "labels.json").write_text(json.dumps(labels))
-    for columns in COLUMNS:
+    for columns in columns_of_models:
         wide, answer = make_classification(500, columns, n_informative=3, n_redundant=0, random_state=0)
         _write(folder / f"lr-{columns}" / "model.joblib", models["lr"].fit(wide, answer))
 
@@ -47,4 +45,4 @@ def _write(path: Path, model: object) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), [int(columns) for columns in sys.argv[2:]])

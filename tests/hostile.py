@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import socket
 import struct
@@ -25,8 +26,7 @@ class Heard:
     @property
     def statuses(self) -> list[int]:
         """Of all answers, in order: pipelined ones too."""
-        parts = self.data.split(b"HTTP/1.1 ")[1:]
-        return [int(part[:3]) for part in parts]
+        return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", self.data)]
 
 
 @contextlib.contextmanager

@@ -19,23 +19,17 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, Callable, List, NamedTuple, Optional, Tuple, Union, cast
+from typing import IO, List, NamedTuple, Optional, Tuple, Union
 
 from fairlead_scoring.pickles import imports_of, looks_pickled
 
 EXAMINED = 64 * 2**20  # bytes of one stream that are looked at; what lies beyond counts as unknown, so as unsafe
 ZIP, NPY, HDF5 = b"PK\x03\x04", b"\x93NUMPY", b"\x89HDF\r\n\x1a\n"
 
-_COMPRESSED: Tuple[Tuple[bytes, str, Callable[[IO[bytes]], IO[bytes]]], ...] = (
-    (b"\x1f\x8b", "gzip", lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file))),  # closes with the file it reads
-    (b"BZh", "bz2", lambda file: bz2.BZ2File(file)),
-    (b"\xfd7zXZ\x00", "xz", lambda file: lzma.LZMAFile(file)),
-    (b"\x5d\x00\x00", "lzma", lambda file: lzma.LZMAFile(file)),
-    (b"\x78\x01", "zlib", lambda file: _inflated(file)),
-    (b"\x78\x5e", "zlib", lambda file: _inflated(file)),
-    (b"\x78\x9c", "zlib", lambda file: _inflated(file)),
-    (b"\x78\xda", "zlib", lambda file: _inflated(file)),
-)
+_COMPRESSED: Tuple[Tuple[bytes, str], ...] = (
+    (b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"), (b"\x5d\x00\x00", "lzma"),
+    (b"\x78\x01", "zlib"), (b"\x78\x5e", "zlib"), (b"\x78\x9c", "zlib"), (b"\x78\xda", "zlib"),
+)  # fmt: skip
 _OPAQUE = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstandard"}
 _BROKEN = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
@@ -89,10 +83,10 @@ def plain_bytes(path: Path, size: int = EXAMINED) -> bytes:
     with open(str(path), "rb") as file:
         head = file.read(8)
         file.seek(0)
-        for magic, _, opened in _COMPRESSED:
+        for magic, name in _COMPRESSED:
             if head.startswith(magic):
                 try:
-                    return opened(file).read(size)
+                    return _inflated(file, name, size)
                 except _BROKEN:
                     file.seek(0)
         return file.read(size)
@@ -110,9 +104,9 @@ def _stream(file: IO[bytes], depth: int) -> _Told:
         return _keras(head + file.read(EXAMINED))
     if head.startswith(NPY):
         return _array(head + file.read(EXAMINED))
-    for magic, name, opened in _COMPRESSED:
+    for magic, name in _COMPRESSED:
         if head.startswith(magic) and depth < 3 and file.seekable():
-            return _compressed(file, name, opened, depth)
+            return _compressed(file, name, depth)
     if head[:4] in _OPAQUE:
         return f"it is compressed with {_OPAQUE[head[:4]]}, which cannot be looked into here", ()
     return _pickle(head + file.read(EXAMINED)) if looks_pickled(head) else None
@@ -126,18 +120,27 @@ def _mlflow(data: bytes) -> _Told:
     return None
 
 
-def _compressed(file: IO[bytes], name: str, opened: Callable[[IO[bytes]], IO[bytes]], depth: int) -> _Told:
+def _compressed(file: IO[bytes], name: str, depth: int) -> _Told:
     file.seek(0)
     try:
-        plain = opened(file).read(EXAMINED)
+        plain = _inflated(file, name, EXAMINED)
     except _BROKEN:
         return None  # two bytes that happened to look like a compressed stream
     found = _stream(io.BytesIO(plain), depth + 1)
     return None if found is None else (f"{found[0]} (inside {name} compression)", found[1])
 
 
-def _inflated(file: IO[bytes]) -> IO[bytes]:
-    return io.BytesIO(zlib.decompressobj().decompress(file.read(EXAMINED), EXAMINED))
+def _inflated(file: IO[bytes], name: str, size: int) -> bytes:
+    if name == "zlib":
+        return zlib.decompressobj().decompress(file.read(size), size)
+    if name == "gzip":
+        with gzip.GzipFile(fileobj=file) as inside:
+            return inside.read(size)
+    if name == "bz2":
+        with bz2.BZ2File(file) as unpacked:
+            return unpacked.read(size)
+    with lzma.LZMAFile(file) as opened:
+        return opened.read(size)
 
 
 def _archive(file: IO[bytes], depth: int) -> _Told:
@@ -158,7 +161,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, depth: int) -> _T
             return _LAMBDA
     with archive.open(member) as file:
         head = file.read(4)
-        nested = head == ZIP or any(head.startswith(magic) for magic, _, _ in _COMPRESSED)
+        nested = head == ZIP or any(head.startswith(magic) for magic, _ in _COMPRESSED)
         rest = head + file.read(EXAMINED)
     if nested and depth >= 3:
         return "it is an archive inside archives, too deep to look into", ()

@@ -63,6 +63,7 @@ class _Reading:
         self.read = 0
         self._headed = data[:1] == b"\x80"
         self._imported = self._called = self._marked = False
+        self._since = 0
         self._texts: List[str] = ["", ""]
         self._memo: Dict[int, str] = {}
         self._last: Optional[str] = None
@@ -82,6 +83,7 @@ class _Reading:
             return
 
     def _step(self, opcode: str, argument: Any) -> None:
+        self._since += self._imported
         if opcode in _TEXT:
             self._push(str(argument))
         elif opcode in _GETS:
@@ -105,7 +107,8 @@ class _Reading:
             self._imported = self._imported or self._headed or (named and (opcode == "GLOBAL" or self._marked))
             if named:
                 self.names.add(f"{module}.{name}")
-        self._called = self._called or (self._imported and opcode in _CALLS)
+        enough = opcode == "INST" or self._since > 1  # a call needs something on the stack besides what it calls
+        self._called = self._called or (self._imported and opcode in _CALLS and enough)
         self._marked = self._marked or opcode == "MARK"
 
 

@@ -50,7 +50,7 @@ class Subject:
         generation = self.status()["generation"]
         self.write(script)
         self.hang_up()
-        until(lambda: self._is_only(generation + 1), "the new generation alone to serve", timeout=timeout)
+        until(lambda: self._serves_only_after(generation), "the new generation alone to serve", timeout=timeout)
 
     def hang_up(self) -> None:
         """SIGHUP: a reload, whatever comes of it."""
@@ -79,9 +79,11 @@ class Subject:
             return
         until(lambda: not self.service.processes(), "the adopted service to end on SIGTERM", timeout=15)
 
-    def _is_only(self, generation: int) -> bool:
+    def _serves_only_after(self, generation: int) -> bool:
+        """Failed reloads use up numbers, so the new one is only known to be greater."""
         status = self.status()
-        return status["generation"] == generation and all(worker["generation"] == generation and worker["state"] == "ready" for worker in status["workers"])
+        now = status["generation"]
+        return now > generation and all((worker["generation"], worker["state"]) == (now, "ready") for worker in status["workers"])
 
 
 @dataclass

@@ -175,7 +175,7 @@ class Front:
     def note_answer(self, exchange: Exchange) -> None:
         milliseconds = (time.perf_counter() - exchange.started) * 1000
         self.metrics.answered(exchange, milliseconds)
-        self.log.answered(exchange, milliseconds, self.scoring.revision)
+        self.log.answered(exchange, milliseconds, exchange.revision or self.scoring.revision)
 
     def note_abandoned(self, exchange: Exchange) -> None:
         if exchange.ids is not None:

@@ -52,6 +52,7 @@ class Exchange:
         "queue_ms",
         "queued_at",
         "refusal",
+        "revision",
         "route",
         "run_ms",
         "sent_bytes",
@@ -91,6 +92,7 @@ class Exchange:
         self.status = 0
         self.sent_bytes = 0
         self.worker = ""
+        self.revision = ""  # of the worker that it was given to
         self.on_abandon: Callable[[], None] | None = None
         self.on_writable: Callable[[], None] | None = None
 

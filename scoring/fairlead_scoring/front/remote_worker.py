@@ -54,6 +54,7 @@ class RemoteWorker:
         for exchange in exchanges:
             self.running[exchange.ident] = exchange
             exchange.worker = self.ident
+            exchange.revision = self.revision
             meta = b""
             if wants_headers or exchange.method != b"POST" or exchange.query or exchange.dialect:
                 meta = pack_meta(exchange.path.decode("latin-1"), exchange.query, exchange.headers)

@@ -27,7 +27,7 @@ class Scoring:
     def __init__(self, front: Front) -> None:
         self._front = front
         self._version = b"x-ms-server-version: fairlead/%b\r\n" % __version__.encode() if front.settings.says_version else b""
-        self._tail = self._version
+        self._tails: dict[str, bytes] = {"": self._version}
         self.revision = ""
         self.contract: dict[str, Any] = {}
         pool = front.pool
@@ -38,7 +38,8 @@ class Scoring:
         """From now on answers come from this revision."""
         self.contract = contract
         self.revision = revision
-        self._tail = self._version + (b"x-fairlead-revision: %b\r\n" % revision.encode() if revision else b"")
+        self._tails = {"": self._version, **dict(list(self._tails.items())[-8:])}  # a few: answers of the last one are still to come
+        self._tails[revision] = self._version + b"x-fairlead-revision: %b\r\n" % revision.encode()
 
     def score(self, exchange: Exchange) -> None:
         contract, front = self.contract, self._front
@@ -89,7 +90,7 @@ class Scoring:
             body = orjson.dumps({"error_code": ERROR_CODES.get(status, "INTERNAL_ERROR"), "message": message})
         else:
             body = orjson.dumps({"message": message})
-        head = JSON_HEAD + FAILED[failed] + RETRY_AFTER.get(status, b"") + self._tail + self._cors(exchange)
+        head = JSON_HEAD + FAILED[failed] + RETRY_AFTER.get(status, b"") + self._tail(exchange) + self._cors(exchange)
         if status == 401:
             head += b'www-authenticate: Bearer realm="scoring"\r\n'
         if status == 405:
@@ -106,7 +107,10 @@ class Scoring:
         assert exchange.ids is not None
         own = _script_headers(answered.headers) if answered.headers else JSON_HEAD
         spent = b"x-ms-run-fn-exec-ms: %.3f\r\n" % answered.exec_ms if answered.exec_ms >= 0 else b""
-        return b"%b%b%b%b%b%b" % (own, FAILED[answered.failed], spent, self._tail, exchange.ids.head(), self._cors(exchange))
+        return b"%b%b%b%b%b%b" % (own, FAILED[answered.failed], spent, self._tail(exchange), exchange.ids.head(), self._cors(exchange))
+
+    def _tail(self, exchange: Exchange) -> bytes:
+        return self._tails.get(exchange.revision or self.revision, self._version)
 
     def _cors(self, exchange: Exchange) -> bytes:
         cors = self._front.cors

@@ -70,7 +70,8 @@ class ServeOptions:
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> ServeOptions:
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+        named: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+        return cls(**named)
 
 
 def read(arguments: list[str], environment: dict[str, str]) -> ServeOptions:

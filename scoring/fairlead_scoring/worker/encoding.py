@@ -8,6 +8,7 @@ import datetime as dt
 import decimal
 import enum
 import json
+import re
 import sys
 import uuid
 from typing import Any, AsyncIterator, Iterator
@@ -16,6 +17,8 @@ from fairlead_scoring.worker.exchange import Answer, EncodeFault, Request
 from fairlead_scoring.worker.reading import header
 
 SSE = "text/event-stream"
+LINE_ENDS = re.compile(r"\r\n|\n|\r")
+FRAMED = re.compile(r"(?:data|event|id|retry)?:[^\0]*\n\n\Z")
 
 
 def encode(result: Any, request: Request) -> Answer:
@@ -30,9 +33,32 @@ def encode(result: Any, request: Request) -> Answer:
 def to_json(result: Any) -> bytes:
     """ASCII, default separators, NaN bare: byte for byte what existing clients get today."""
     try:
-        return json.dumps(result, default=native).encode("ascii")
+        return _dumped(result)
     except (TypeError, ValueError, RecursionError) as error:
         raise EncodeFault(f"run() returned {type(result).__name__}, which cannot be encoded as JSON: {error}") from error
+
+
+def _dumped(result: Any) -> bytes:
+    try:
+        return json.dumps(result, default=native).encode("ascii")
+    except TypeError as error:
+        if not str(error).startswith("keys must be"):
+            raise
+        return json.dumps(_with_plain_keys(result), default=native).encode("ascii")
+
+
+def _with_plain_keys(value: Any) -> Any:
+    """`value_counts().to_dict()` and its like have keys of numpy; json.dumps asks `default` about values only."""
+    if isinstance(value, dict):
+        return {_plain_key(key): _with_plain_keys(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_plain_keys(one) for one in value]
+    return value
+
+
+def _plain_key(key: Any) -> Any:
+    plain = key if isinstance(key, (str, int, float, bool, type(None), tuple)) else native(key)
+    return plain if isinstance(plain, (str, int, float, bool, type(None))) else str(plain)
 
 
 def native(value: Any) -> Any:  # noqa: PLR0911  (one per kind of value)
@@ -65,6 +91,8 @@ def _of_library(value: Any) -> Any:
             return value.tolist()
         if value is pandas.NaT or value is pandas.NA:
             return None
+    if getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m"):  # tolist() would give nanoseconds as integers
+        return value.astype("datetime64[us]" if value.dtype.kind == "M" else "timedelta64[us]").tolist()
     for method in ("model_dump", "tolist", "item"):  # pydantic; arrays and scalars of numpy, torch, tensorflow
         convert = getattr(value, method, None)
         if callable(convert):
@@ -126,5 +154,8 @@ def _piece(item: Any) -> bytes:
 
 
 def _event(item: Any) -> bytes:
-    text: str = item if isinstance(item, str) else to_json(item).decode()
-    return "".join(f"data: {line}\n" for line in (text.splitlines() or [""])).encode("utf-8") + b"\n"
+    """A server-sent event; what the script has framed itself stays as it is."""
+    text = _piece(item).decode("utf-8", "replace") if isinstance(item, (str, bytes, bytearray, memoryview)) else to_json(item).decode()
+    if FRAMED.match(text):
+        return text.encode("utf-8")
+    return "".join(f"data: {line}\n" for line in LINE_ENDS.split(text)).encode("utf-8") + b"\n"

@@ -8,7 +8,10 @@ Body = Union[bytes, Iterator[bytes], AsyncIterator[bytes]]
 
 
 class Request:
-    """One scoring request as the front received it. Header names are lower case; headers are empty unless the script wants them."""
+    """One scoring request as the front received it. Header names are lower case; headers are empty unless the script or the dialect wants them.
+
+    reply: set where the body was read; turns what `run()` returned into an answer in the same dialect. None: the script's own way.
+    """
 
     __slots__ = ("body", "dialect", "headers", "method", "path", "query", "reply", "request_id")
 
@@ -30,7 +33,11 @@ class Request:
         self.query = query
         self.headers = headers if headers is not None else []
         self.dialect = dialect
-        self.reply: Optional[Callable[[Any], Answer]] = None  # how this dialect wants the result; set by its reader
+        self.reply: Optional[Callable[[Any], Answer]] = None
+
+    def header(self, name: bytes) -> bytes:
+        """The first value of a header, b"" when it is absent. `name` in lower case."""
+        return next((value for key, value in self.headers if key == name), b"")
 
 
 class Answer:

@@ -10,9 +10,11 @@ from urllib.parse import parse_qsl
 from fairlead_scoring.worker.exchange import BadInput, Request
 
 DEPTH_LIMIT = 100
-BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A string that never ends reaches to the end, or each of its quotes would be tried again: quadratic.
+BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+UNDECODABLE = re.compile("[\udc80-\udcff]")
 _parse: Optional[Callable[[Any], Any]] = None
-JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json\b", re.IGNORECASE)
+JSON_TYPE = re.compile(r"\s*application/(?:[^\s;]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
 
 
 def text_of(request: Request) -> str:
@@ -26,11 +28,15 @@ def text_of(request: Request) -> str:
 
 
 def query_of(request: Request) -> Dict[str, Any]:
-    """Every value is tried as JSON, else it is text; a key that comes more than once becomes a list."""
+    """Every value is tried as JSON, else it is text; a key that comes more than once becomes a list; bytes that are not UTF-8 stay as `%FF`."""
     values: Dict[str, List[Any]] = {}
-    for name, value in parse_qsl(request.query.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace"):
-        values.setdefault(name, []).append(_json_or_text(value))
+    for name, value in parse_qsl(request.query.decode("utf-8", "surrogateescape"), keep_blank_values=True, errors="surrogateescape"):
+        values.setdefault(_requoted(name), []).append(_json_or_text(_requoted(value)))
     return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+
+
+def _requoted(text: str) -> str:
+    return UNDECODABLE.sub(lambda found: f"%{ord(found.group()) - 0xDC00:02X}", text)
 
 
 def _json_or_text(value: str) -> Any:
@@ -60,38 +66,6 @@ def object_of(request: Request) -> Dict[str, Any]:
     return found
 
 
-def json_of(body: Union[bytes, memoryview]) -> Any:
-    """Any JSON; fast. NaN and Infinity are not JSON."""
-    if not body:
-        raise BadInput("The body is empty; send JSON.")
-    refuse_depth(body)
-    try:
-        return parser_of_json()(body)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"The body could not be decoded as JSON: {error}") from None
-
-
-def parser_of_json() -> Callable[[Any], Any]:
-    """orjson where the user's environment has it: several times faster, and strict."""
-    global _parse  # noqa: PLW0603  (found once per process)
-    if _parse is None:
-        try:
-            import orjson
-        except ImportError:
-            _parse = _strict
-        else:
-            _parse = orjson.loads
-    return _parse
-
-
-def _strict(body: Any) -> Any:
-    return json.loads(bytes(body), parse_constant=_refuse_constant)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 def refuse_depth(body: Union[bytes, memoryview]) -> None:
     """Deeply nested JSON costs a parser its stack. The count is exact only where a quick look leaves doubt."""
     raw = bytes(body) if not isinstance(body, bytes) else body
@@ -119,7 +93,7 @@ def titled_headers(request: Request) -> Dict[str, str]:
     """A plain dict with Title-Cased names, repeated headers joined, as scripts that take `request_headers` know it."""
     found: Dict[str, str] = {}
     for name, value in request.headers:
-        title = "-".join(part.capitalize() for part in name.decode("latin-1").split("-"))
+        title = name.decode("latin-1").title()
         text = value.decode("latin-1")
         found[title] = f"{found[title]},{text}" if title in found else text
     return found

@@ -14,9 +14,10 @@ from fairlead_scoring.declare import NOTE
 from fairlead_scoring.schema import DeclarationError, Signature
 from fairlead_scoring.worker import decorated, dialects
 from fairlead_scoring.worker.annotations import Convert, typed_of
-from fairlead_scoring.worker.encoding import encode
+from fairlead_scoring.worker.encoding import encode, is_stream
 from fairlead_scoring.worker.exchange import Answer, BadInput, Request
 from fairlead_scoring.worker.faults import ScriptFault, user_frames, while_initialising
+from fairlead_scoring.worker.json_text import dump
 from fairlead_scoring.worker.loading import Loaded, import_script
 from fairlead_scoring.worker.parameters import HEADERS, Parameters, parameters_of, refuse_extra
 from fairlead_scoring.worker.rawhttp import AMLRequest, is_raw, is_response, to_answer
@@ -42,7 +43,7 @@ class Script:
         self.is_async = inspect.iscoroutinefunction(loaded.run) or inspect.isasyncgenfunction(loaded.run)
         self.signature: Optional[Signature] = None
         self._described: Dict[str, Any] = {}
-        self._converters: Dict[str, Convert] = {}
+        self._dialects: Optional[dialects.Dialects] = None
         self._parameters: Parameters = parameters_of(loaded.run, loaded.path)
         self.wants_headers = self._parameters.wants_headers
         self._decorated: List[decorated.Decorated] = []
@@ -88,10 +89,12 @@ class Script:
                 self._described = dict(self._loaded.describe())
             if said is None and self._described:
                 said = {name: self._described.get(name) for name in ("inputs", "output")}
+            converters: Dict[str, Convert] = {}
             if said:
                 self.signature = Signature.from_json(said)
             else:
-                self.signature, self._converters = typed_of(self._run, self._parameters)
+                self.signature, converters = typed_of(self._run, self._parameters)
+            self._dialects = dialects.Dialects(self.signature, self._described.get("defaults"), converters)
         except DeclarationError as error:
             raise ScriptFault(f"The schema of {self._loaded.path} makes no sense: {error}", error) from error
         except Exception as error:
@@ -116,7 +119,8 @@ class Script:
             "output": signature.to_json().get("output") if signature else None,
             "swagger": decorated.swagger_of(self._run) if self.kind == "schema" else None,
             "sample": self._described.get("sample"),
-            "headers": self.wants_headers or self.kind in ("raw", "schema", "typed") or self._may_stream(),
+            "defaults": self._described.get("defaults") or {},
+            "headers": self.wants_headers or self.kind in ("raw", "schema") or self._may_stream(),
             "methods": ["GET", "POST", "OPTIONS"] if self.kind == "raw" else ["GET", "POST"],
             "batching": self._batching(),
             "concurrency": self._concurrency(),
@@ -132,6 +136,7 @@ class Script:
         if not fields or any(field is None for field in fields):
             return None
         self.signature = Signature(tuple(field for field in fields if field is not None))
+        self._dialects = dialects.Dialects(self.signature)
         return self.signature
 
     def _may_stream(self) -> bool:
@@ -175,21 +180,17 @@ class Script:
         return {self._parameters.first: AMLRequest.of(request)}
 
     def _bind_decorated(self, request: Request) -> Dict[str, Any]:
-        if request.dialect != "score" and self.signature is not None:
-            arguments = dialects.bind(request, self.signature)
-        else:
+        if request.dialect == "score" or self._dialects is None:
             arguments = _named(object_of(request), self._parameters)
+        else:
+            arguments = self._dialects.bind(request)
         if not self.options.get("strict_compat"):
             decorated.convert(self._decorated, arguments)
         return arguments
 
     def _bind_typed(self, request: Request) -> Dict[str, Any]:
-        assert self.signature is not None
-        arguments = dialects.bind(request, self.signature)
-        for name, convert in self._converters.items():
-            if name in arguments and arguments[name] is not None:
-                arguments[name] = convert(arguments[name])
-        return arguments
+        assert self._dialects is not None
+        return self._dialects.bind(request)
 
     def run(self, arguments: Dict[str, Any]) -> Any:
         return self._run(**arguments)
@@ -201,6 +202,8 @@ class Script:
             return raw
         if request.reply is not None:
             return request.reply(result)
+        if self.kind == "typed" and result is not None and not is_stream(result):
+            return Answer(dump(result))
         return encode(result, request)
 
 

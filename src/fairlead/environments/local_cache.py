@@ -33,4 +33,3 @@ def _state(model: Path) -> str:
     files = [model] if model.is_file() else sorted(each for each in model.rglob("*") if each.is_file())
     seen = [(str(each), each.stat().st_mtime_ns, each.stat().st_size) for each in files]
     return hashlib.sha256(repr((seen, __version__)).encode()).hexdigest()[:16]
-

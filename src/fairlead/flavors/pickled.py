@@ -27,7 +27,7 @@ _PYTHONS = {
     "1.5": ("3.9", "3.13"), "1.6": ("3.9", "3.13"), "1.7": ("3.10", "3.14"), "1.8": ("3.11", "3.14"),
 }  # fmt: skip
 _OLDEST_WORKER = (3, 8)
-_VERSION = re.compile(rb"_sklearn_version.{0,12}?(\d+\.\d+(?:\.\w+)*)", re.DOTALL)
+_VERSION = re.compile(rb"_sklearn_version.{0,12}?(\d+\.\d+(?:\.?(?:rc|dev|post)?\d+)*)", re.DOTALL)
 _MOVED = re.compile(r"sklearn\.(externals\.joblib|ensemble\.forest|tree\.tree|linear_model\.(logistic|base|ridge)|preprocessing\.data)\b")
 
 

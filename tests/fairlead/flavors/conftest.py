@@ -21,8 +21,8 @@ class Served:
     def __init__(self, source: str) -> None:
         self.module = types.ModuleType("score")
         exec(compile(source, "score.py", "exec"), self.module.__dict__)
-        self.module.init()  # type: ignore[attr-defined]
-        self.said: dict[str, Any] = self.module.describe()  # type: ignore[attr-defined]
+        self.module.init()
+        self.said: dict[str, Any] = self.module.describe()
         self.signature = Signature.from_json({key: self.said[key] for key in ("inputs", "output")})
 
     def check(self, **body: Any) -> None:
@@ -31,7 +31,7 @@ class Served:
                 check(field, body[field.name])
 
     def run(self, *args: Any, **keywords: Any) -> dict[str, Any]:
-        result = self.module.run(*args, **keywords)  # type: ignore[attr-defined]
+        result = self.module.run(*args, **keywords)
         assert isinstance(result, dict)
         return result
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import skops.io
 from fairlead_scoring.schema import Mismatch
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -22,10 +23,20 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from fairlead.flavors import get
+
 from .conftest import Serve
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
+
+
+class Halver(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    def fit(self, rows: Any, target: Any = None) -> Halver:
+        return self
+
+    def transform(self, rows: Any) -> Any:
+        return rows / 2
 
 
 def saved(folder: Path, model: Any) -> Path:
@@ -150,9 +161,23 @@ def test_joblib_compressed_or_not_and_plain_pickle(tmp_path: Path, serve: Serve,
     np.testing.assert_array_equal(serve(path).run(diabetes)["predict"], model.predict(diabetes))
 
 
-def test_skops_is_served_and_what_it_distrusts_is_named(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_skops_files_of_scikit_learn_are_served(tmp_path: Path, serve: Serve) -> None:
     cancer, target = load_breast_cancer(return_X_y=True)
     model = make_pipeline(StandardScaler(), RandomForestClassifier(3, random_state=0)).fit(cancer, target)
     path = tmp_path / "model.skops"
     skops.io.dump(model, path)
     np.testing.assert_array_equal(serve(path).run(cancer)["predict"], model.predict(cancer))
+
+
+def test_what_skops_distrusts_is_named_and_can_be_trusted(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "own.skops"
+    skops.io.dump(make_pipeline(Halver(), LogisticRegression(max_iter=500)).fit(IRIS, SPECIES), path)
+    name = f"{Halver.__module__}.Halver"
+    monkeypatch.setenv("FAIRLEAD_SKOPS_TRUSTED", "another.Name")
+    with pytest.raises(TypeError, match=f"FAIRLEAD_SKOPS_TRUSTED={name}"):
+        serve(path)
+    monkeypatch.setenv("FAIRLEAD_SKOPS_TRUSTED", name)
+    script: dict[str, Any] = {}
+    exec(get("scikit-learn").score_py, script)
+    script["init"]()
+    assert len(script["run"](IRIS)["predict"]) == len(IRIS)

@@ -8,7 +8,7 @@ cast as a node of its own, comparisons and sums are the library's own, at the sa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, List
+from typing import Any
 
 import numpy as np
 from onnx import helper, numpy_helper
@@ -34,7 +34,7 @@ class Tree:
 class Forest:
     """sum over trees, per output. compare: "<=" or "<" sends a row to the left. dtype: of inputs while they are compared, and of the sums."""
 
-    trees: List[Tree]
+    trees: list[Tree]
     outputs: int
     compare: str = "<="
     inputs_as: str = "float32"
@@ -43,16 +43,16 @@ class Forest:
 
 @dataclass
 class _Arrays:
-    roots: List[int] = field(default_factory=list)
-    feature: List[int] = field(default_factory=list)
-    threshold: List[float] = field(default_factory=list)
-    missing: List[int] = field(default_factory=list)
-    true_id: List[int] = field(default_factory=list)
-    true_leaf: List[int] = field(default_factory=list)
-    false_id: List[int] = field(default_factory=list)
-    false_leaf: List[int] = field(default_factory=list)
-    target: List[int] = field(default_factory=list)
-    weight: List[float] = field(default_factory=list)
+    roots: list[int] = field(default_factory=list)
+    feature: list[int] = field(default_factory=list)
+    threshold: list[float] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    true_id: list[int] = field(default_factory=list)
+    true_leaf: list[int] = field(default_factory=list)
+    false_id: list[int] = field(default_factory=list)
+    false_leaf: list[int] = field(default_factory=list)
+    target: list[int] = field(default_factory=list)
+    weight: list[float] = field(default_factory=list)
 
 
 def tree_node(forest: Forest, source: str, result: str) -> Any:
@@ -85,7 +85,7 @@ def tree_node(forest: Forest, source: str, result: str) -> Any:
     )
 
 
-def _one_weight_per_leaf(tree: Tree) -> List[Tree]:
+def _one_weight_per_leaf(tree: Tree) -> list[Tree]:
     """The operator's leaves carry one number for one output: a tree with several becomes one tree each, unless every leaf has one that counts."""
     if tree.value.shape[1] == 1:
         return [tree]

@@ -6,7 +6,8 @@ The graph has one double input "data" (what JSON numbers are); every cast the li
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
@@ -27,9 +28,9 @@ class Graph:
     """Nodes in the making; each method returns the name of its result."""
 
     def __init__(self) -> None:
-        self.nodes: List[Any] = []
-        self.constants: List[Any] = []
-        self.methods: Dict[str, str] = {}
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.methods: dict[str, str] = {}
 
     def add(self, operator: str, *inputs: str, **options: Any) -> str:
         name = f"{operator.lower()}_{len(self.nodes)}"
@@ -46,7 +47,7 @@ class Graph:
         self.methods[method] = method
 
 
-def convert(model: Any, width: int) -> Tuple[Any, Dict[str, str]]:
+def convert(model: Any, width: int) -> tuple[Any, dict[str, str]]:
     """(ONNX model, method -> output), the default method first. Raises Unconvertible."""
     steps = steps_of(model)
     try:
@@ -60,19 +61,19 @@ def convert(model: Any, width: int) -> Tuple[Any, Dict[str, str]]:
     return _model(graph, width)
 
 
-def classes(model: Any) -> Optional[Any]:
+def classes(model: Any) -> Any | None:
     """The labels in the order of the scores; None for regression, and for boosters without (their labels are numbers)."""
     found = getattr(model, "classes_", None)
     return found if isinstance(found, np.ndarray) else None
 
 
-def note(model: Any, said: Dict[str, Any]) -> None:
+def note(model: Any, said: dict[str, Any]) -> None:
     """What the scoring script needs to answer like the original: methods and their outputs, nulls, columns, the answer's schema."""
     entry = model.metadata_props.add()
-    entry.key, entry.value = "fairlead", json.dumps(said, sort_keys=True)
+    entry.key, entry.value = "fairlead", json.dumps(said)
 
 
-def steps_of(model: Any) -> List[Any]:
+def steps_of(model: Any) -> list[Any]:
     """The estimators that data goes through, the predictor last; a search stands for its best."""
     model = getattr(model, "best_estimator_", model)
     inside = getattr(model, "steps", None)
@@ -81,7 +82,7 @@ def steps_of(model: Any) -> List[Any]:
     return [each for _, step in inside if step is not None and not isinstance(step, str) for each in steps_of(step)]
 
 
-def _model(graph: Graph, width: int) -> Tuple[Any, Dict[str, str]]:
+def _model(graph: Graph, width: int) -> tuple[Any, dict[str, str]]:
     data = helper.make_tensor_value_info("data", DOUBLE, [None, width])
     outputs = [helper.make_empty_tensor_value_info(name) for name in graph.methods]
     whole = helper.make_graph(graph.nodes, "fairlead", [data], outputs, initializer=graph.constants)
@@ -140,7 +141,7 @@ def _select(graph: Graph, step: Any, source: str) -> str:
     return graph.add("Gather", source, graph.constant(np.flatnonzero(step.get_support())), axis=1)
 
 
-_TRANSFORMERS: Dict[str, Callable[[Graph, Any, str], str]] = {
+_TRANSFORMERS: dict[str, Callable[[Graph, Any, str], str]] = {
     "StandardScaler": _standard, "MinMaxScaler": _min_max, "MaxAbsScaler": _max_abs, "RobustScaler": _robust, "SimpleImputer": _impute,
     "PCA": _components, "SelectKBest": _select, "SelectPercentile": _select, "SelectFromModel": _select, "VarianceThreshold": _select, "RFE": _select,
 }  # fmt: skip
@@ -149,7 +150,7 @@ _TRANSFORMERS: Dict[str, Callable[[Graph, Any, str], str]] = {
 # Models
 
 
-def _predict(graph: Graph, model: Any, source: str, labels: Optional[Any]) -> None:
+def _predict(graph: Graph, model: Any, source: str, labels: Any | None) -> None:
     ensemble = read(model)
     if ensemble is not None:
         _trees(graph, ensemble, source, labels)
@@ -159,7 +160,7 @@ def _predict(graph: Graph, model: Any, source: str, labels: Optional[Any]) -> No
         raise Unconvertible(f"{type(model).__name__} has no conversion here")
 
 
-def _trees(graph: Graph, ensemble: Ensemble, source: str, labels: Optional[Any]) -> None:
+def _trees(graph: Graph, ensemble: Ensemble, source: str, labels: Any | None) -> None:
     forest = ensemble.forest
     if forest.inputs_as == "float32":
         source = graph.add("Cast", source, to=FLOAT)
@@ -174,7 +175,7 @@ def _trees(graph: Graph, ensemble: Ensemble, source: str, labels: Optional[Any])
     _link(graph, ensemble.link, ensemble.positive, sums, labels)
 
 
-def _linear(graph: Graph, model: Any, source: str, labels: Optional[Any]) -> None:
+def _linear(graph: Graph, model: Any, source: str, labels: Any | None) -> None:
     weights = np.atleast_2d(model.coef_).astype(float).T.copy()
     product = graph.add("MatMul", source, graph.constant(weights))
     margins = graph.add("Add", product, graph.constant(np.asarray(model.intercept_, dtype=float).reshape(1, -1)))
@@ -190,7 +191,7 @@ def _linear(graph: Graph, model: Any, source: str, labels: Optional[Any]) -> Non
         _link(graph, "softmax", ">", margins, labels)
 
 
-def _link(graph: Graph, link: str, positive: str, margins: str, labels: Optional[Any]) -> None:
+def _link(graph: Graph, link: str, positive: str, margins: str, labels: Any | None) -> None:
     if link in ("identity", "exp", "several"):
         plain = graph.add("Exp", margins) if link == "exp" else margins
         graph.answer("predict", plain if link == "several" else graph.add("Squeeze", plain, graph.constant(np.array([1]))))
@@ -207,14 +208,14 @@ def _link(graph: Graph, link: str, positive: str, margins: str, labels: Optional
     _labels(graph, label, labels)
 
 
-def _cut(graph: Graph, positive: str, margins: str, chance: Optional[str]) -> str:
+def _cut(graph: Graph, positive: str, margins: str, chance: str | None) -> str:
     source, limit = (chance, 0.5) if positive == "p>" and chance else (margins, 0.0)
     edge = graph.add("CastLike", graph.constant(np.float64(limit)), source)
     flags = graph.add("GreaterOrEqual" if positive == ">=" else "Greater", source, edge)
     return graph.add("Squeeze", graph.add("Cast", flags, to=INT64), graph.constant(np.array([1])))
 
 
-def _labels(graph: Graph, index: str, labels: Optional[Any]) -> None:
+def _labels(graph: Graph, index: str, labels: Any | None) -> None:
     if labels is None or np.array_equal(labels, np.arange(len(labels))):
         graph.answer("predict", index)
         return
@@ -225,15 +226,15 @@ def _labels(graph: Graph, index: str, labels: Optional[Any]) -> None:
 # The rest
 
 
-def _by_skl2onnx(model: Any, width: int, ours: Unconvertible) -> Tuple[Any, Dict[str, str]]:
+def _by_skl2onnx(model: Any, width: int, ours: Unconvertible) -> tuple[Any, dict[str, str]]:
     try:
         from skl2onnx import convert_sklearn
         from skl2onnx.common.data_types import DoubleTensorType
     except ImportError:
         raise Unconvertible(f"{ours}, and skl2onnx is not installed") from ours
-    options = {"zipmap": False} if hasattr(model, "predict_proba") else None
+    options: Any = {id(model): {"zipmap": False}} if hasattr(model, "predict_proba") else None
     try:
-        made = convert_sklearn(model, initial_types=[("data", DoubleTensorType([None, width]))], options=options and {id(model): options})
+        made = convert_sklearn(model, initial_types=[("data", DoubleTensorType([None, width]))], options=options)
     except Exception as fault:  # converters raise whatever they like
         raise Unconvertible(f"{ours}, nor has skl2onnx one ({' '.join(str(fault).split())[:200]})") from fault
     outputs = [each.name for each in made.graph.output]

@@ -9,7 +9,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from .rows import generated
 BATCHES = (1, 64)
 
 
-def prove(job: Dict[str, Any]) -> Dict[str, Any]:
+def prove(job: dict[str, Any]) -> dict[str, Any]:
     """{"onnx": path, "proof": {...}} when it holds, {"refused": sentence, ...} otherwise."""
     original = _script(job["template"], job["model_dir"])
     said = original.describe()
@@ -61,14 +61,14 @@ def _loaded(template: str, model_dir: str) -> Any:
         raise Unconvertible(f"ONNX Runtime does not load what the conversion made ({' '.join(str(fault).split())[:200]})") from fault
 
 
-def _output(said: Dict[str, Any], methods: Dict[str, str]) -> Dict[str, Any]:
+def _output(said: dict[str, Any], methods: dict[str, str]) -> dict[str, Any]:
     """The original's answer, for the methods that are left."""
     schema = dict(said["type"]["schema"])
     schema["properties"] = {name: each for name, each in schema["properties"].items() if name in methods}
     return schema
 
 
-def _input(said: Dict[str, Any]) -> Tuple[int, Optional[List[str]], bool]:
+def _input(said: dict[str, Any]) -> tuple[int, list[str] | None, bool]:
     """(width, column names, nulls allowed); only plain numbers can be compiled."""
     if said["kind"] == "table":
         columns = said["columns"]
@@ -80,7 +80,7 @@ def _input(said: Dict[str, Any]) -> Tuple[int, Optional[List[str]], bool]:
     return said["shape"][1], None, said["nulls"]
 
 
-def _sample(said: Any, width: int, columns: Optional[List[str]]) -> Any:
+def _sample(said: Any, width: int, columns: list[str] | None) -> Any:
     """The caller's rows as float64; zeros when there are none, so that the ranges are at least -1 to 1."""
     rows = said["data"] if isinstance(said, dict) and "data" in said else said
     if not rows:
@@ -102,7 +102,7 @@ def _forests(model: Any) -> Any:
     return [] if ensemble is None else [(ensemble.forest, scalers)]
 
 
-def _asked(script: Any, rows: Any, method: str, columns: Optional[List[str]]) -> Any:
+def _asked(script: Any, rows: Any, method: str, columns: list[str] | None) -> Any:
     if columns and hasattr(script, "load"):
         import pandas
 
@@ -110,13 +110,13 @@ def _asked(script: Any, rows: Any, method: str, columns: Optional[List[str]]) ->
     return np.asarray(script.run(data=rows, method=method)[method])
 
 
-def _answers(script: Any, rows: Any, method: str, columns: Optional[List[str]]) -> Any:
+def _answers(script: Any, rows: Any, method: str, columns: list[str] | None) -> Any:
     """Asked 256 rows at a time, the most that a service puts into one run()."""
     return np.concatenate([_asked(script, part, method, columns) for part in np.array_split(rows, max(len(rows) // 256, 1))])
 
 
-def _compare(original: Any, compiled: Any, rows: Any, methods: List[str], tolerance: float, columns: Optional[List[str]]) -> Dict[str, Any]:
-    worst: Dict[str, Any] = {"difference": 0.0}
+def _compare(original: Any, compiled: Any, rows: Any, methods: list[str], tolerance: float, columns: list[str] | None) -> dict[str, Any]:
+    worst: dict[str, Any] = {"difference": 0.0}
     for method in methods:
         wanted, got = (_answers(script, rows, method, columns) for script in (original, compiled))
         if wanted.shape != got.shape:
@@ -137,25 +137,25 @@ def _compare(original: Any, compiled: Any, rows: Any, methods: List[str], tolera
     return {"methods": methods, "tolerance": tolerance, "worst": worst}
 
 
-def _refusal(method: str, rows: Any, at: int, wanted: Any, got: Any, what: str) -> Dict[str, Any]:
+def _refusal(method: str, rows: Any, at: int, wanted: Any, got: Any, what: str) -> dict[str, Any]:
     row = [_plain(each) for each in rows[at]]
     sentence = f"{method}: {what}; the worst row {json.dumps(row)} gives {wanted[at].tolist()}, compiled {got[at].tolist()}."
     return {"refused": sentence, "worst": {"method": method, "row": row}}
 
 
-def _plain(value: Any) -> Optional[float]:
+def _plain(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _speed(original: Any, compiled: Any, rows: Any, methods: Dict[str, str], columns: Optional[List[str]]) -> Dict[str, Any]:
+def _speed(original: Any, compiled: Any, rows: Any, methods: dict[str, str], columns: list[str] | None) -> dict[str, Any]:
     """CPU microseconds of run() for one row and for 64, original and compiled: the median of 15."""
-    out: Dict[str, Any] = {}
+    out: dict[str, Any] = {}
     for name, script in (("original", original), ("compiled", compiled)):
         out[name] = {str(size): _microseconds(script, rows[:size], next(iter(methods)), columns) for size in BATCHES}
     return out
 
 
-def _microseconds(script: Any, rows: Any, method: str, columns: Optional[List[str]]) -> float:
+def _microseconds(script: Any, rows: Any, method: str, columns: list[str] | None) -> float:
     taken = []
     for _ in range(15):
         start = time.process_time()
@@ -164,7 +164,7 @@ def _microseconds(script: Any, rows: Any, method: str, columns: Optional[List[st
     return round(sorted(taken)[7] * 1e6, 1)
 
 
-def _versions() -> Dict[str, str]:
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for name in ("scikit-learn", "xgboost", "xgboost-cpu", "lightgbm", "skl2onnx", "onnx", "onnxruntime", "numpy"):
         try:

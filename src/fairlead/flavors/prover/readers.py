@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Ensemble:
     positive: str = ">"
 
 
-def read(model: Any) -> Optional[Ensemble]:
+def read(model: Any) -> Ensemble | None:
     """The model as trees, or None when it is no tree model known here. Raises Unconvertible where trees hold what ONNX does not."""
     for cls in type(model).__mro__:
         reader = _READERS.get((cls.__module__.split(".")[0], cls.__name__))
@@ -134,7 +135,7 @@ def _xgboost_link(objective: str, score: Any) -> Any:
     raise Unconvertible(f"the objective {objective} has no conversion here")
 
 
-def _xgboost_tree(said: Dict[str, Any], target: int) -> Tree:
+def _xgboost_tree(said: dict[str, Any], target: int) -> Tree:
     conditions = np.array(said["split_conditions"], dtype=np.float32)
     left = np.array(said["left_children"])
     right, missing = np.array(said["right_children"]), np.array(said["default_left"])
@@ -163,8 +164,8 @@ def lightgbm_booster(booster: Any) -> Ensemble:
     raise Unconvertible(f"the objective {said.get('objective')} has no conversion here")
 
 
-def _lightgbm_tree(root: Dict[str, Any], target: int) -> Tree:
-    rows: List[List[float]] = []
+def _lightgbm_tree(root: dict[str, Any], target: int) -> Tree:
+    rows: list[list[float]] = []
     stack = [(root, -1, 0)]
     while stack:
         node, parent, side = stack.pop()
@@ -181,7 +182,7 @@ def _lightgbm_tree(root: Dict[str, Any], target: int) -> Tree:
     return Tree(feature, table[:, 1], left, right, missing, table[:, [5]], target)
 
 
-def _lightgbm_missing(node: Dict[str, Any]) -> bool:
+def _lightgbm_missing(node: dict[str, Any]) -> bool:
     """Where NaN goes. Without missing values in training LightGBM reads NaN as 0; with `zero_as_missing` it reads 0 as NaN."""
     if node["decision_type"] != "<=" or "leaf_const" in node:
         raise Unconvertible("LightGBM trees with categorical splits or linear leaves have no conversion here")
@@ -190,7 +191,7 @@ def _lightgbm_missing(node: Dict[str, Any]) -> bool:
     return bool(node["default_left"]) if node["missing_type"] == "NaN" else node["threshold"] >= 0.0
 
 
-_READERS: Dict[Any, Callable[[Any], Ensemble]] = {
+_READERS: dict[Any, Callable[[Any], Ensemble]] = {
     **{("sklearn", name): _average for name in ("BaseDecisionTree", "ForestClassifier", "ForestRegressor")},
     **{("sklearn", name): _gradient_boosting for name in ("GradientBoostingClassifier", "GradientBoostingRegressor")},
     **{("sklearn", name): _histogram for name in ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")},

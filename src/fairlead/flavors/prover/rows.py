@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from typing import Any
 
 import numpy as np
 
 from .forest import Forest, Tree
 
-STEPS = (0, 1, -1)  # float32 steps off a threshold
+STEPS = (0, 1, -1)  # on a threshold, and the float32 beside it on either side
 
 
-def generated(sample: Any, forests: List[Tuple[Forest, List[Any]]], nulls: bool, count: int, seed: int) -> Tuple[Any, int]:
+def generated(sample: Any, forests: list[tuple[Forest, list[Any]]], nulls: bool, count: int, seed: int) -> tuple[Any, int]:
     """(rows, how many of them lie beside a threshold). Half beside thresholds, as far as there are trees; each forest comes with the scalers before it."""
     random = np.random.default_rng(seed)
     beside = [_beside(sample, forest, scalers, count // 2, random) for forest, scalers in forests]
@@ -31,7 +31,7 @@ def _in_range(sample: Any, count: int, times: float, random: Any) -> Any:
     return middle + random.uniform(-1, 1, (count, sample.shape[1])) * half * times
 
 
-def _range(sample: Any) -> Tuple[Any, Any]:
+def _range(sample: Any) -> tuple[Any, Any]:
     """Of each column; one that does not vary in the sample gets its own size, or 1."""
     known = np.where(np.isfinite(sample), sample, 0.0)
     low, high = known.min(axis=0), known.max(axis=0)
@@ -40,7 +40,7 @@ def _range(sample: Any) -> Tuple[Any, Any]:
     return low - spread, high + spread
 
 
-def _beside(sample: Any, forest: Forest, scalers: List[Any], count: int, random: Any) -> Any:
+def _beside(sample: Any, forest: Forest, scalers: list[Any], count: int, random: Any) -> Any:
     """Rows that reach a split and lie on its threshold or one float32 step off it; every split in turn, evenly thinned when there are too many."""
     scalers = [step for step in scalers if type(step).__name__ != "SimpleImputer"]  # leaves rows without nulls as they are
     if any(not hasattr(step, "inverse_transform") for step in scalers):
@@ -73,7 +73,8 @@ def _parents(tree: Tree) -> Any:
 def _placed(row: Any, parents: Any, tree: Tree, node: int, step: int) -> Any:
     """The row moved just far enough to reach the node, then onto its threshold."""
     row = row.copy()
-    low, high = {}, {}
+    low: dict[int, float] = {}
+    high: dict[int, float] = {}
     child = node
     while parents[child] >= 0:
         parent = int(parents[child])
@@ -98,7 +99,9 @@ def _between(least: float, most: float) -> float:
 
 
 def _off(edge: float, step: int) -> float:
-    """The float32 nearest to the edge, `step` float32 steps further; the edge itself for step 0."""
+    """The edge itself, or the first float32 above it (step 1) or below it (step -1)."""
     if step == 0 or not np.isfinite(edge):
         return edge
-    return float(np.nextafter(np.float32(edge), np.float32(np.inf * step)))
+    nearest = np.float32(edge)
+    beyond = (float(nearest) - edge) * step > 0
+    return float(nearest if beyond else np.nextafter(nearest, np.float32(np.inf * step)))

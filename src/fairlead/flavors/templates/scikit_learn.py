@@ -53,13 +53,14 @@ def run(data: Any, method: str = "predict") -> dict[str, Any]:
 def describe() -> dict[str, Any]:
     offered = methods(model)
     data = data_type(model)
+    example = sample(data)
     inputs = (
-        Field("data", data, example=sample(data)),
+        Field("data", data, example=example),
         Field("method", Value({"type": "string", "enum": offered}), required=False, default=offered[0]),
     )
     said = Signature(inputs, Field("output", Value(output_schema(offered)))).to_json()
     plain = {"method": "predict"} if "predict" in offered else {}  # what Open Inference Protocol, MLflow and designer clients expect
-    return {**said, "sample": {"data": sample(data)}, "platform": "sklearn", "defaults": {"v2": plain, "invocations": plain, "designer": plain}}
+    return {**said, "sample": example and {"data": example}, "platform": "sklearn", "defaults": {"v2": plain, "invocations": plain, "designer": plain}}
 
 
 # Loading
@@ -125,7 +126,7 @@ def data_type(estimator: Any) -> Type:
     allowed = nulls(estimator) != "refuses"
     names = getattr(estimator, "feature_names_in_", None)
     first = steps(estimator)[0]
-    width = getattr(estimator, "n_features_in_", -1) if not isinstance(first, str) else -1
+    width = width_of(estimator, first)
     if type(first).__name__ in READS_TEXT:
         return Tensor("str", (-1,))
     if names is None:
@@ -134,6 +135,16 @@ def data_type(estimator: Any) -> Type:
         return Tensor("object" if text else "float64", (-1, int(width)), nulls=allowed)
     known = column_kinds(estimator, [str(name) for name in names])
     return Table(tuple(column(name, *known.get(name, ("float64", allowed, None))) for name in map(str, names)))
+
+
+def width_of(estimator: Any, first: Any) -> int:
+    """The number of features; scikit-learn before 0.24 left it in places of its own. -1 when it is nowhere."""
+    for each in (estimator, first):
+        known = getattr(each, "n_features_in_", getattr(each, "n_features_", None))
+        if isinstance(known, (int, np.integer)):
+            return int(known)
+    found = [getattr(first, name, None) for name in ("coef_", "mean_", "scale_", "statistics_", "cluster_centers_")]
+    return next((int(array.shape[-1]) for array in found if isinstance(array, np.ndarray) and array.ndim), -1)
 
 
 def column(name: Any, dtype: str, nullable: bool, categories: tuple[Any, ...] | None) -> Column:
@@ -260,10 +271,11 @@ def output_schema(offered: list[str]) -> dict[str, Any]:
 
 
 def sample(data: Type) -> Any:
-    """One row that the schema lets through: zeros, and the first category of each column that has some."""
+    """One row that the schema lets through: zeros, and the first category of each column that has some; None when the width is unknown."""
     zeros = {"str": "", "bool": False, "object": ""}
     if isinstance(data, Table):
         return [{each.name: each.categories[0] if each.categories else zeros.get(each.dtype, 0.0) for each in data.columns}]
-    if isinstance(data, Tensor) and data.shape is not None and len(data.shape) == 1:
+    shape = data.shape or (-1, -1)
+    if len(shape) == 1:
         return ["text"]
-    return [[zeros.get(data.dtype, 0.0)] * max(data.shape[1], 1)] if isinstance(data, Tensor) and data.shape else None
+    return [[zeros.get(data.dtype, 0.0)] * shape[1]] if shape[1] > 0 else None

@@ -6,12 +6,16 @@ One input: {"data": [...]}; several: one key per input. Answers one key per outp
 import os
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before the import: TensorFlow greets at length
-
 import fairlead_scoring
-import tensorflow
 from fairlead_scoring.artifact import model_file, model_folder, threads
 from fairlead_scoring.schema import Field, Signature, Tensor, Value
+
+# TensorFlow reads these when it is imported: no greetings, and no more threads than this worker has cores.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads()))
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+import tensorflow
 
 call: Any = None
 kept: Any = None  # a SavedModel's signature does not keep its variables alive
@@ -21,8 +25,6 @@ platform = "tensorflow_savedmodel"
 
 def init() -> None:
     global call, kept, inputs, platform
-    tensorflow.config.threading.set_intra_op_parallelism_threads(threads())
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     try:
         folder = model_folder("saved_model.pb")
     except FileNotFoundError:

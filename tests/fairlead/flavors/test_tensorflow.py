@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairlead.flavors import detect, get
+
+from .conftest import Serve
+
+tensorflow: Any = pytest.importorskip("tensorflow", reason="TensorFlow is not installed: 250 MB that not every test run needs")
+
+ROWS = np.linspace(-1, 1, 20, dtype=np.float32).reshape(5, 4)
+
+
+def network() -> Any:
+    tensorflow.keras.utils.set_random_seed(0)
+    return tensorflow.keras.Sequential([tensorflow.keras.layers.Input((4,)), tensorflow.keras.layers.Dense(3, activation="softmax")])
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_keras_files(tmp_path: Path, serve: Serve, name: str) -> None:
+    model = network()
+    model.save(tmp_path / name)
+    served = serve(tmp_path / name)
+    assert served.said["inputs"][0]["type"]["shape"] == [-1, 4]
+    np.testing.assert_allclose(served.run(data=ROWS)["output"], model(ROWS).numpy(), rtol=1e-6)
+
+
+def test_a_saved_model_folder(tmp_path: Path, serve: Serve) -> None:
+    model = network()
+    model.export(tmp_path / "flowers")
+    assert detect(tmp_path / "flowers") is get("tensorflow")
+    served = serve(tmp_path / "flowers")
+    [result] = served.run(data=ROWS).values()
+    np.testing.assert_allclose(result, model(ROWS).numpy(), rtol=1e-6)

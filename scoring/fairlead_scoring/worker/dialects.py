@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Optional
 from urllib.parse import parse_qsl
 
-from fairlead_scoring.schema import Signature, Table, Tensor
+from fairlead_scoring.schema import Signature, Table, Tensor, Value
 from fairlead_scoring.schema.check import shorten
 from fairlead_scoring.worker import invocations, powerbi, v2
 from fairlead_scoring.worker.arguments import Convert, Inputs, ValueReader
@@ -70,8 +70,10 @@ def _fits(reader: ValueReader, value: Any) -> bool:
 
 
 def stackable_of(signature: Optional[Signature]) -> Optional[str]:
-    """The one array or table whose rows may be put on top of another request's."""
+    """The one array, table or list whose rows may be put on top of another request's."""
     if signature is None:
         return None
-    names = [field.name for field in signature.inputs if isinstance(field.type, (Tensor, Table))]
+    arrays = [field.name for field in signature.inputs if isinstance(field.type, (Tensor, Table))]
+    lists = [field.name for field in signature.inputs if isinstance(field.type, Value) and field.type.schema.get("type") == "array"]
+    names = arrays or lists
     return names[0] if len(names) == 1 else None

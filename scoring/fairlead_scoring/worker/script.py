@@ -65,7 +65,9 @@ class Script:
         if is_decorated:
             self._decorated = decorated.inputs_of(self._run)
             return "schema"
-        if self.options.get("typed") or self.options.get("schema") or self._loaded.describe is not None:
+        # A batched run() is a typed one: rows can only be stacked where they are declared.
+        says_types = any(self.options.get(name) for name in ("typed", "schema", "batched"))
+        if says_types or self._loaded.describe is not None:
             return "typed"
         refuse_extra(self._parameters, path)
         return "text"
@@ -160,7 +162,7 @@ class Script:
         elif self.wants_headers or self.kind == "raw":
             why = "a run() that sees the request cannot be batched"
         elif stackable is None:
-            why = "it declares no single array, DataFrame or list parameter"
+            why = "it declares no single array, DataFrame or list parameter; annotate one, as in `run(data: list)`"
         if why:
             raise ScriptFault(f"The script {self._loaded.path} asks for batching, but {why}.")
         return {"max_rows": int(asked["max_rows"]), "max_wait_ms": float(asked["max_wait_ms"]), "parameter": stackable}

@@ -38,6 +38,8 @@ VARIABLES = {
 }
 CLIENT_SIDE = {
     "FAIRLEAD_DEBUG": "not empty and not 0: a failing `fairlead` command shows its traceback, as `--debug` does",
+    "FAIRLEAD_KEY": "the key, in the curl line that a service with keys prints",
+    "FAIRLEAD_SKOPS_TRUSTED": "types, comma separated, that a skops file may hold besides those that skops trusts",
     "XDG_CACHE_HOME": "where bundles of served model files are kept (default `~/.cache`)",
     "VIRTUAL_ENV, CONDA_PREFIX": "the active environment, whose Python runs the workers when there is no `--environment`",
     "OMP_NUM_THREADS, OPENBLAS_NUM_THREADS, MKL_NUM_THREADS, NUMEXPR_NUM_THREADS": "threads in a worker; cores divided by workers when not set",

@@ -121,13 +121,12 @@ def _notices(what: Path, unsafe_formats: str) -> list[str]:
 
 
 def _bundle_of(model: Path, python: Path) -> Any:
-    def inspect(path: Path) -> flavors.Found:
-        found = flavors.inspect(path, python)
-        for note in found.notes:
-            typer.echo(f"fairlead: {note}", err=True)
-        return found
-
-    return make(Recipe(models=[parse_model(str(model))]), bundle_folder(model), inspect)
+    recipe = Recipe(models=[parse_model(str(model))])
+    found = flavors.inspect(recipe.models[0].path, python)
+    for note in found.notes:
+        typer.echo(f"fairlead: {note}", err=True)
+    folder = bundle_folder(model, (found.flavor.name, found.flavor.score_py, found.requirements, found.schema))
+    return make(recipe, folder, lambda _: found)
 
 
 def _flags(asked: dict[str, Any]) -> list[str]:

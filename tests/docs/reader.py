@@ -33,6 +33,7 @@ from tests.live import Service, free_port
 from tests.waiting import until
 
 PORTS = ("5001", "9001")
+READY = ("Ready.", " is live.")  # the log's word, and what the terminal shows when the log goes to a file
 SHELLS = frozenset(("bash", "console", "shell", "shell-session", "zsh"))
 FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TIMEOUT = 120.0
@@ -171,7 +172,7 @@ class Reader:
         def is_ready() -> bool:
             text = "\n".join(service.log_lines)
             assert service.process.poll() is None, f"{where}\n{block.text}ended with exit code {service.process.poll()}:\n{text}"
-            return "Ready." in text and not missing(self._mapped(block.output), text)
+            return any(word in text for word in READY) and not missing(self._mapped(block.output), text)
 
         until(is_ready, f"{where}\n{block.text}to say\n{block.output or 'Ready.'}", timeout=60)
 

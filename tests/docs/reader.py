@@ -16,11 +16,13 @@ root. Ports of the page (PORTS) become free ones. No other name for a shell (bas
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -36,7 +38,7 @@ PORTS = ("5001", "9001")
 READY = ("Ready.", " is live.")  # the log's word, and what the terminal shows when the log goes to a file
 SHELLS = frozenset(("bash", "console", "shell", "shell-session", "zsh"))
 FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-TIMEOUT = 120.0
+TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,13 +153,17 @@ class Reader:
         script.write_text(self._mapped(block.text), encoding="utf-8")
         wanted = int(block.options.get("fails", 0))
         code, output = self._shell.run(script, may_fail=wanted != 0)
-        shown = f"{where}\n{block.text}said, with exit code {code}:\n{output}"
+        shown = f"{where}\n{block.text}said, with exit code {code}:\n{output}{self._log()}"
         assert code == wanted, shown
         if block.output_is_json:
             assert fits(json.loads(self._mapped(block.output)), _json(output, shown)), f"{shown}\nwhere the page has\n{block.output}"
         else:
             lacking = missing(self._mapped(block.output), output)
             assert not lacking, f"{shown}\nwhere the page has\n{lacking}"
+
+    def _log(self) -> str:
+        """What the service said last."""
+        return "".join(f"\n| {line}" for service in self._services for line in service.log_lines[-8:])
 
     def _start(self, block: Block, where: str) -> None:
         if self._services:
@@ -215,6 +221,8 @@ class Shell:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # a loop that waits for what never comes
         self._process.stdout.close()
         self._process.wait(10)
 

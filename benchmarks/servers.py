@@ -28,7 +28,8 @@ Rows = Sequence[Sequence[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """environment: the folder below .peers; command: arguments after its python, given model and port."""
+    """environment: the folder below .peers; command: arguments after its python, given model and port; method: Fairlead's
+    default is predict_proba, and every peer here answers labels."""
 
     name: str
     environment: str
@@ -36,9 +37,10 @@ class Peer:
     path: str = "/score"
     key: str = "data"
     has_model: bool = True
+    method: str = ""
 
     def body(self, rows: Rows) -> bytes:
-        return json.dumps({self.key: rows}).encode()
+        return json.dumps({self.key: rows, **({"method": self.method} if self.method else {})}).encode()
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _compiled(model: str, port: int) -> list[str]:
 
 def _constant(model: str, port: int) -> list[str]:
     log = LOGS / "constant.jsonl"
-    serve = ["-m", "fairlead_scoring", "serve", "--entry-script", "constant_score.py", "--app-root", str(APPS)]
+    serve = ["-m", "fairlead_scoring", "serve", "--entry-script", str(APPS / "constant_score.py"), "--app-root", str(APPS)]
     return [*serve, "--port", str(port), "--log-file", str(log)]
 
 
@@ -108,12 +110,13 @@ ALL = (
     Peer(name="mlflow", environment="mlflow", command=_mlflow, path="/invocations", key="inputs"),
     Peer(name="bentoml", environment="bentoml", command=_bentoml),
     Peer(name="ray", environment="ray", command=_script("ray_app.py")),
-    Peer(name="fairlead", environment="fairlead", command=_fairlead),
-    Peer(name="fairlead-compiled", environment="fairlead", command=_compiled),
+    Peer(name="fairlead", environment="fairlead", command=_fairlead, method="predict"),
+    Peer(name="fairlead-compiled", environment="fairlead", command=_compiled, method="predict"),
 )
 INLINE = Peer(name="inline", environment="asgi", command=_uvicorn("inline_app"))
+BARE_CONTRACT = Peer(name="bare-contract", environment="asgi", command=_uvicorn("inline_app"), has_model=False)
 CONSTANT = Peer(name="fairlead-constant", environment="fairlead", command=_constant, has_model=False)
-BY_NAME = {peer.name: peer for peer in (*ALL, INLINE, CONSTANT)}
+BY_NAME = {peer.name: peer for peer in (*ALL, INLINE, BARE_CONTRACT, CONSTANT)}
 
 
 @contextlib.contextmanager
@@ -155,6 +158,7 @@ def _environment(peer: Peer, model: str) -> dict[str, str]:
     kept |= {"PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV": str(binaries.parent), **THREADS}
     kept |= {"UVICORN_ACCESS_LOG": "false", "UVICORN_LOG_LEVEL": "warning", "AML_APP_ROOT": str(APPS)}
     kept |= {"MLFLOW_DISABLE_TELEMETRY": "true", "BENTOML_DO_NOT_TRACK": "true", "RAY_USAGE_STATS_ENABLED": "0"}
+    kept["XDG_CACHE_HOME"] = str(LOGS / "cache")
     if peer.has_model:
         kept["BENCH_MODEL"] = str(models.model_file(model))
     return kept

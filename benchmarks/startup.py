@@ -107,7 +107,7 @@ def _cpu_of_code(environment: str, code: str) -> float:
 def _exec_to_ready(name: str) -> tuple[float, float]:
     port = free_port()
     commands = {
-        "fairlead": ["-m", "fairlead_scoring", "serve", "--entry-script", "trivial_score.py", "--app-root", str(APPS)],
+        "fairlead": ["-m", "fairlead_scoring", "serve", "--entry-script", str(APPS / "trivial_score.py"), "--app-root", str(APPS)],
         "azureml": ["-m", "azureml_inference_server_http", "--entry_script", str(APPS / "trivial_score.py"), "--worker_count", "1"],
     }
     command = [str(python_of(name)), *commands[name], "--port", str(port)]

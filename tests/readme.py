@@ -1,10 +1,12 @@
 """The commands of a page, run as they stand there: a reader with one terminal for the service and one for everything else.
 
-Only the port is another: `http://127.0.0.1:5001` on the page is the address of the service that the test started.
+Only the ports are others: 5001 on the page is the service that the test started, 5002 a free port. A command that ends in & is left running
+until `end()`; it has to print something once it is up.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -13,19 +15,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.live import CLI, Launcher, Service, free_port
 
-from tests.live import CLI, Launcher, Service
-
-ADDRESS = "http://127.0.0.1:5001"  # what the pages say, because that is where `fairlead serve` listens
+SERVICE_PORT, OTHER_PORT = re.compile(r"\b5001\b"), re.compile(r"\b5002\b")  # what the pages say; the first is where `fairlead serve` listens
+SETTING = re.compile(r"[A-Z_]+=")
 FENCE = re.compile(r"^```(\w*)$")
 SHELL = ("shell", "sh", "bash")
 SHOWN = ("json", "text")
 ELLIPSIS = "…"
-ROUNDED = 0.01  # pages round what they show; the exact answer is each test's own business
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class Reader:
     folder: Path
     serve: Launcher
     ran: list[Ran] = field(default_factory=list)
+    other_port: int = field(default_factory=free_port)
     _service: Service | None = None
+    _left_running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def service(self) -> Service:
@@ -76,20 +79,38 @@ class Reader:
         return self
 
     def run(self, command: str) -> None:
+        command = self.with_ports(command)
         words = shlex.split(command, comments=True)
-        if words[:2] == ["fairlead", "serve"]:
+        settings = dict(word.split("=", 1) for word in itertools.takewhile(SETTING.match, words))
+        rest = words[len(settings) :]
+        if rest[:2] == ["fairlead", "serve"]:
             if self._service:
                 self._service.stop()  # the page says Ctrl-C
-            self._service = self.serve(*words[2:], command=CLI, cwd=self.folder, env=environment())
-            return
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", self.addressed(command)], cwd=self.folder, env=environment(), capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, f"{self.page}: `{command}` ended with exit code {done.returncode}:\n{done.stdout}{done.stderr}"
-        self.ran.append(Ran(command, done.stdout))
+            self._service = self.serve(*rest[2:], command=CLI, cwd=self.folder, env=environment() | settings)
+        elif words[-1:] == ["&"]:
+            self._leave_running(words[:-1])
+        else:
+            done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=self.folder, env=environment(), capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, f"{self.page}: `{command}` ended with exit code {done.returncode}:\n{done.stdout}{done.stderr}"
+            self.ran.append(Ran(command, done.stdout))
 
-    def addressed(self, command: str) -> str:
-        return command.replace(ADDRESS, self._service.url) if self._service else command
+    def with_ports(self, command: str) -> str:
+        own = SERVICE_PORT.sub(str(self._service.port), command) if self._service else command
+        return OTHER_PORT.sub(str(self.other_port), own)
+
+    def end(self) -> None:
+        """End what was left running; the services are the launcher's."""
+        for process in self._left_running:
+            process.terminate()
+            process.wait(10)
+            assert process.stdout
+            process.stdout.close()
+
+    def _leave_running(self, words: list[str]) -> None:
+        process = subprocess.Popen(words, cwd=self.folder, env=environment(), stdout=subprocess.PIPE, text=True)
+        self._left_running.append(process)
+        assert process.stdout
+        assert process.stdout.readline(), f"{self.page}: `{shlex.join(words)}` ended with exit code {process.wait()}."
 
     def answers(self, command: str = "curl") -> list[Any]:
         """What the commands with this word printed, parsed."""
@@ -125,10 +146,10 @@ def commands(text: str) -> Iterator[str]:
 
 
 def compare(shown: Block, printed: str, page: Path) -> None:
-    """JSON by value, numbers as rounded as pages show them; text line by line, … standing for anything."""
+    """JSON by value, fractions to the digits that the page shows (the exact answer is each test's own business); in text … stands for anything."""
     where = f"{page}, line {shown.line}: the page shows another answer than\n{printed}"
     if shown.language == "json":
-        assert _matches(json.loads(shown.text), json.loads(printed)), where
+        assert _matches(json.loads(shown.text, parse_float=Decimal), json.loads(printed)), where
     else:
         pattern = ".*".join(re.escape(part) for part in shown.text.strip().split(ELLIPSIS))
         assert re.fullmatch(pattern, printed.strip(), re.DOTALL), where
@@ -159,6 +180,6 @@ def _matches(shown: Any, printed: Any) -> bool:
         return shown.keys() == printed.keys() and all(_matches(value, printed[key]) for key, value in shown.items())
     if isinstance(shown, list) and isinstance(printed, list):
         return len(shown) == len(printed) and all(map(_matches, shown, printed))
-    if isinstance(shown, float) and isinstance(printed, float | int):
-        return bool(printed == pytest.approx(shown, abs=ROUNDED))
+    if isinstance(shown, Decimal) and isinstance(printed, float | int):
+        return abs(Decimal(printed) - shown) < Decimal(1).scaleb(int(shown.as_tuple().exponent))
     return type(shown) is type(printed) and bool(shown == printed)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fairlead_scoring import batched
+from fairlead_scoring import batched, typed
+from fairlead_scoring.schema import Tensor
 
 
 def init() -> None:
@@ -12,5 +13,6 @@ def init() -> None:
 
 
 @batched(max_rows=256)
-def run(data: list[Any]) -> list[int]:
+@typed
+def run(data: Annotated[Any, Tensor("float64", (-1, 30))]) -> list[int]:
     return [0] * len(data)

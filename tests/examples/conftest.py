@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,17 @@ Follow = Callable[[str], Reader]
 
 
 @pytest.fixture
-def follow(serve: Launcher, repository: Path, tmp_path: Path) -> Follow:
+def follow(serve: Launcher, repository: Path, tmp_path: Path) -> Iterator[Follow]:
     """`follow("streaming")` runs every command of examples/streaming/README.md in a copy of that folder."""
+
+    readers: list[Reader] = []
 
     def copy_and_follow(name: str) -> Reader:
         folder = tmp_path / name
         shutil.copytree(repository / "examples" / name, folder, ignore=shutil.ignore_patterns("out", "__pycache__"))
-        return Reader(folder / "README.md", folder, serve).follow()
+        readers.append(Reader(folder / "README.md", folder, serve))
+        return readers[-1].follow()
 
-    return copy_and_follow
+    yield copy_and_follow
+    for reader in readers:
+        reader.end()

@@ -71,17 +71,20 @@ def run(data):
 # Every row comes back with the number of rows that were scored together; a negative number is a bad row.
 BATCHED = """
 import time
-from fairlead_scoring import batched
+from typing import Annotated
+from fairlead_scoring import batched, typed
+from fairlead_scoring.schema import Tensor
 
 def init():
     pass
 
 @batched(max_rows=64)
-def run(data: list):
+@typed
+def run(data: Annotated[list, Tensor("int64", (-1, 1))]):
     time.sleep(0.002)
     if any(row[0] < 0 for row in data):
         raise ValueError("a negative number")
-    return [[row[0], len(data)] for row in data]
+    return [[int(row[0]), len(data)] for row in data]
 """
 
 TYPED = """

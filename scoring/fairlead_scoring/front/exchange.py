@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fairlead_scoring.front.body import Body
@@ -11,8 +10,10 @@ from fairlead_scoring.front.body import Body
 if TYPE_CHECKING:
     from fairlead_scoring.front.ids import Ids
     from fairlead_scoring.front.protocol import Connection
+    from fairlead_scoring.front.routes import Route
 
 NO_BODY = frozenset((204, 304))
+BROKEN_EVENT = b'\n\nevent: error\ndata: {"message": "An unexpected error ended the stream. Check the logs for more info."}\n\n'
 
 
 def status_line(status: int) -> bytes:
@@ -23,44 +24,19 @@ def status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {phrase}\r\n".encode()
 
 
-STATUS_LINES = {status: status_line(status) for status in range(100, 600)}
+STATUS_LINES = {status: status_line(status) for status in range(200, 600)}
 
 
 class Exchange:
-    """States: receiving → complete → (waiting → running →) answered. `gone`: the client has closed the connection."""
+    """States: receiving → complete → (waiting → running →) answered. `gone`: the client has closed the connection.
+
+    `ident` is 0 until the pool has admitted it, `worker` is empty until one has been given it.
+    """
 
     __slots__ = (
-        "answered",
-        "batch_rows",
-        "body",
-        "chunked",
-        "complete",
-        "connection",
-        "dialect",
-        "gone",
-        "headers",
-        "http_10",
-        "ident",
-        "ids",
-        "keep_alive",
-        "last_chunk_at",
-        "method",
-        "on_abandon",
-        "on_writable",
-        "path",
-        "query",
-        "queue_ms",
-        "queued_at",
-        "refusal",
-        "revision",
-        "route",
-        "run_ms",
-        "sent_bytes",
-        "started",
-        "started_streaming",
-        "status",
-        "url",
-        "worker",
+        "answered", "batch_rows", "body", "broken", "cancelled_at", "chunked", "complete", "connection", "dialect", "expects_continue", "fields",
+        "gone", "headers", "http_10", "ident", "ids", "keep_alive", "last_chunk_at", "method", "of_events", "owed_acks", "path", "query", "queue_ms",
+        "queued_at", "refusal", "revision", "route", "run_ms", "sent_bytes", "started", "started_streaming", "status", "target", "url", "worker",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -70,21 +46,28 @@ class Exchange:
         self.path = b""
         self.query = b""
         self.headers: list[tuple[bytes, bytes]] = []
+        self.fields: dict[bytes, bytes] = {}  # of repeated headers, the first
         self.body = Body()
         self.keep_alive = True
         self.http_10 = False
+        self.expects_continue = False
         self.complete = False
         self.answered = False
         self.gone = False
+        self.broken = False  # the answer was cut
+        self.of_events = False  # the answer is a stream of server-sent events
         self.started_streaming = False
         self.chunked = False
         self.refusal: tuple[int, str] | None = None
+        self.target: Route | None = None
         self.route = ""
         self.dialect = 0
         self.ids: Ids | None = None
         self.started = connection.since
         self.queued_at = 0.0
         self.last_chunk_at = 0.0
+        self.cancelled_at = 0.0
+        self.owed_acks = 0  # chunks of the stream that a slow client has yet to take
         self.queue_ms = 0.0
         self.run_ms = -1.0
         self.batch_rows = 0
@@ -93,15 +76,10 @@ class Exchange:
         self.sent_bytes = 0
         self.worker = ""
         self.revision = ""  # of the worker that it was given to
-        self.on_abandon: Callable[[], None] | None = None
-        self.on_writable: Callable[[], None] | None = None
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, b"" when it is absent. `name` in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return b""
+        return self.fields.get(name, b"")
 
     def send(self, status: int, head: bytes, body: bytes | memoryview) -> None:
         """Answer with whole bytes. `head`: header lines, each ended by CRLF, without length and connection."""
@@ -109,14 +87,14 @@ class Exchange:
             return
         self.answered = True
         self.status = status
-        self.sent_bytes = len(body)
         length = b"" if status in NO_BODY else b"content-length: %d\r\n" % len(body)
         closing = b"" if self._stays_open() else b"connection: close\r\n"
-        front = self.connection.front
-        content = b"%b%b%b%b%b\r\n" % (STATUS_LINES[status], front.date_line, head, length, closing)
+        connection = self.connection
+        content = b"%b%b%b%b%b\r\n" % (STATUS_LINES[status], connection.front.date_line, head, length, closing)
         if self.method == b"HEAD" or status in NO_BODY:
             body = b""
-        transport = self.connection.transport
+        self.sent_bytes = len(body)
+        transport = connection.transport
         if len(body) > 65536:
             transport.write(content)
             transport.write(body)
@@ -128,8 +106,9 @@ class Exchange:
         """Answer chunk by chunk: `send_chunk` as often as wanted, then `end_stream`."""
         self.status = status
         self.started_streaming = True
-        self.chunked = not self.http_10
-        if not self.chunked:
+        self.of_events = b"text/event-stream" in head
+        self.chunked = not self.http_10 and status not in NO_BODY
+        if self.http_10:
             self.keep_alive = False
         framing = b"transfer-encoding: chunked\r\n" if self.chunked else b""
         closing = b"" if self._stays_open() else b"connection: close\r\n"
@@ -137,7 +116,7 @@ class Exchange:
         self.connection.transport.write(content)
 
     def send_chunk(self, chunk: bytes | memoryview) -> None:
-        if self.gone or self.method == b"HEAD":
+        if self.gone or self.answered or not chunk or self.status in NO_BODY:
             return
         self.sent_bytes += len(chunk)
         self.connection.transport.write(b"%x\r\n%b\r\n" % (len(chunk), bytes(chunk)) if self.chunked else bytes(chunk))
@@ -146,48 +125,52 @@ class Exchange:
         if self.gone or self.answered:
             return
         self.answered = True
-        if self.chunked and self.method != b"HEAD":
+        if self.chunked:
             self.connection.transport.write(b"0\r\n\r\n")
         self._finish()
 
     def break_stream(self) -> None:
-        """The answer cannot be finished: the connection is cut, so that the client does not take half for whole."""
+        """The answer cannot be finished: a last event says so; else the connection is cut, so that the client does not take half for whole."""
         if self.gone or self.answered:
+            return
+        self.broken = True
+        if self.of_events:
+            self.send_chunk(BROKEN_EVENT)
+            self.end_stream()
             return
         self.answered = True
         self.connection.front.note_answer(self)
         self.connection.abort()
 
     def continue_100(self) -> None:
+        self.expects_continue = False
         self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def abandon(self) -> None:
         """The client has gone."""
         self.gone = True
+        front = self.connection.front
         if not self.answered:
-            if self.on_abandon is not None:
-                self.on_abandon()
-            self.connection.front.note_abandoned(self)
+            if self.ident:
+                front.pool.abandoned(self)
+            front.note_abandoned(self)
         self.close_body()
 
     @property
     def is_write_paused(self) -> bool:
         return self.connection.write_paused_since is not None
 
-    def writable(self) -> None:
-        if self.on_writable is not None:
-            self.on_writable()
-
     def close_body(self) -> None:
-        self.connection.front.release_buffered(self)
-        self.body.close()
+        body = self.body
+        if body.size:
+            self.connection.front.buffered -= body.size
+        body.close()
 
     def _stays_open(self) -> bool:
-        if not self.complete or self.connection.front.draining:
+        connection = self.connection
+        if not self.complete or connection.front.draining or connection.is_last(self):
             self.keep_alive = False
-        if self.keep_alive or not self.http_10:
-            return self.keep_alive
-        return False
+        return self.keep_alive
 
     def _finish(self) -> None:
         self.close_body()

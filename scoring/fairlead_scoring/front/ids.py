@@ -45,7 +45,9 @@ class Ids:
         return lines
 
 
-WANTED = frozenset((b"x-request-id", b"x-ms-request-id", b"x-ms-client-request-id", b"traceid", b"traceparent"))
+NAMES = (b"x-request-id", b"x-ms-request-id", b"x-ms-client-request-id")
+TRACE_NAMES = (b"traceid", b"traceparent")
+WANTED = frozenset((*NAMES, *TRACE_NAMES))
 
 
 class IdSource:
@@ -63,17 +65,20 @@ class IdSource:
         variant = "89ab"[int(digits[16], 16) & 3]
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}".encode()
 
-    def of(self, headers: list[tuple[bytes, bytes]]) -> Ids:
-        """Raises IdTooLong."""
-        given = {name: value for name, value in headers if name in WANTED}
-        if not given:
+    def of(self, fields: dict[bytes, bytes]) -> Ids:
+        """`fields`: headers by lower-case name. Raises IdTooLong."""
+        if WANTED.isdisjoint(fields):
             request = self.new()
             return Ids(request, request, b"", b"", b"")
-        for name, value in given.items():
+        asked, legacy, client = (_clean(fields.get(name, b"")) for name in NAMES)
+        for name, value in zip(NAMES, (asked, legacy, client), strict=True):
             if len(value) > LIMIT:
                 raise IdTooLong(name.decode())
-            if NOT_PRINTABLE.search(value):
-                given[name] = NOT_PRINTABLE.sub(b"?", value)
-        asked, legacy, client = (given.get(name, b"") for name in (b"x-request-id", b"x-ms-request-id", b"x-ms-client-request-id"))
         request = asked or self.new()
-        return Ids(request, legacy or client or request, client or legacy, given.get(b"traceid", b""), given.get(b"traceparent", b""))
+        trace, parent = (fields.get(name, b"") for name in TRACE_NAMES)
+        return Ids(request, legacy or client or request, client or legacy, _clean(trace), parent)
+
+
+def _clean(value: bytes) -> bytes:
+    """What can stand in a header and in a log line."""
+    return NOT_PRINTABLE.sub(b"?", value) if value else value

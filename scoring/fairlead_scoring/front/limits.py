@@ -16,6 +16,7 @@ class Limits:
     body_rate: int = 1024  # per second, looked at after header_time
     keep_alive: float = 75.0
     write_stall: float = 60.0
+    linger: float = 10.0  # for the rest of a request that was refused before all of it was here
     connections: int = 10_000
     pipelined: int = 16
     buffered: int = 512 * 1024 * 1024  # bodies of all requests together

@@ -14,11 +14,13 @@ from fairlead_scoring.contract import sample_of
 from fairlead_scoring.front.docs_page import docs_page
 from fairlead_scoring.front.exchange import Exchange
 from fairlead_scoring.front.routes import Route
+from fairlead_scoring.front.scoring import FAILED
 from fairlead_scoring.front.v2_metadata import model_metadata
 
 if TYPE_CHECKING:
     from fairlead_scoring.front.app import Front
 
+HEALTH = frozenset(("health", "livez", "readyz", "ping"))  # whose answers say nothing of run()
 TEXT = b"content-type: text/html; charset=utf-8\r\n"
 JSON = b"content-type: application/json\r\n"
 NO_FRAMES = b"content-security-policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:\r\n"
@@ -54,7 +56,7 @@ class Pages:
 
     def options(self, exchange: Exchange, allowed: bytes) -> None:
         cors = self._front.cors
-        exchange.send(200, TEXT + b"allow: %b\r\n" % allowed + (cors.preflight(exchange) if cors else b""), b"")
+        self._show(exchange, 200, TEXT + b"allow: %b\r\n" % allowed + (cors.preflight(exchange) if cors else b""), b"")
 
     def unknown_model(self, route: Route) -> str:
         """Why this service has no such model or version; "" when it has."""
@@ -67,16 +69,18 @@ class Pages:
         return ""
 
     def _json(self, exchange: Exchange, status: int, content: Any, head: bytes = b"") -> None:
-        cors = self._front.cors
-        exchange.send(status, JSON + head + (cors.head(exchange) if cors else b""), orjson.dumps(content))
+        self._show(exchange, status, JSON + head, orjson.dumps(content))
+
+    def _show(self, exchange: Exchange, status: int, head: bytes, body: bytes) -> None:
+        said = b"" if exchange.route in HEALTH else FAILED[False]
+        exchange.send(status, head + said + self._front.scoring.about(exchange), body)
 
     # Health.
     def _health(self, exchange: Exchange) -> None:
         if self._front.is_ready:
-            cors = self._front.cors
-            exchange.send(200, TEXT + (cors.head(exchange) if cors else b""), b"Healthy")
+            self._show(exchange, 200, TEXT, b"Healthy")
         else:
-            exchange.send(503, TEXT + b"retry-after: 2\r\n", self._unready_because().encode())
+            self._show(exchange, 503, TEXT + b"retry-after: 2\r\n", self._unready_because().encode())
 
     def _livez(self, exchange: Exchange) -> None:
         self._json(exchange, 200, {"status": "alive", "live": True})
@@ -103,7 +107,7 @@ class Pages:
     def _describe(self, exchange: Exchange, version: str) -> None:
         own = self._own_document(version)
         if own is not None:
-            exchange.send(200, JSON, own)
+            self._show(exchange, 200, JSON, own)
             return
         try:
             document = self.document(version, exchange)
@@ -128,9 +132,9 @@ class Pages:
         return openapi.document(contract, version, service)
 
     def _own_document(self, version: str) -> bytes | None:
-        root = self._front.settings.app_root
+        root = self._front.app_root
         for name in OWN_SWAGGER.get(version, ()) if root else ():
-            path = Path(str(root)) / name
+            path = Path(root or "") / name
             if path.is_file():
                 content = path.read_bytes()
                 json.loads(content)
@@ -152,13 +156,13 @@ class Pages:
             return
         scoring = self._front.scoring
         page = docs_page(document, scoring.contract, revision=scoring.revision, has_keys=self._front.keys is not None)
-        exchange.send(200, TEXT + NO_FRAMES, page.encode())
+        self._show(exchange, 200, TEXT + NO_FRAMES, page.encode())
 
     # Operation.
     def _metrics(self, exchange: Exchange) -> None:
         accept = exchange.header(b"accept").decode("latin-1")
         text, content_type = self._front.metrics.exposition(self._front.pool, self._front.status, accept)
-        exchange.send(200, b"content-type: %b\r\n" % content_type.encode(), text)
+        self._show(exchange, 200, b"content-type: %b\r\n" % content_type.encode(), text)
 
     def _status(self, exchange: Exchange) -> None:
         pool = self._front.pool
@@ -193,12 +197,12 @@ class Pages:
 
     def _v2_ready(self, exchange: Exchange) -> None:
         ready = self._front.is_ready
-        name = self._front.routes.find(exchange.path)
+        name = exchange.target
         said = {"name": name.model if name else "", "ready": ready}
         self._about_model(exchange, lambda: self._json(exchange, 200 if ready else 503, said))
 
     def _about_model(self, exchange: Exchange, answer: Callable[[], None]) -> None:
-        route = self._front.routes.find(exchange.path)
+        route = exchange.target
         unknown = self.unknown_model(route) if route and self._front.scoring.contract else ""
         if unknown:
             self._json(exchange, 404, {"error": unknown})

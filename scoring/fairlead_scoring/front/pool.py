@@ -19,6 +19,8 @@ from fairlead_scoring.worker.batch_frame import Answered, unpack_answers
 from fairlead_scoring.worker.link import Frame
 
 BATCH_BYTES = 4 << 20
+DEFAULT_WAITING = Limits().waiting
+CANCEL_TAKES = 2.0  # for a coroutine to end that has been cancelled
 
 
 class Pool:
@@ -42,7 +44,9 @@ class Pool:
         self._scheduled = False
         self._next_ident = 1
         self._timer: asyncio.TimerHandle | None = None
+        self._company: asyncio.TimerHandle | None = None
         self._last_batch = 0
+        self.queue_limit = limits.waiting
 
     @property
     def in_flight(self) -> int:
@@ -52,12 +56,11 @@ class Pool:
     def usable(self) -> list[RemoteWorker]:
         return [worker for worker in self.workers.values() if not worker.retiring and not worker.overdue]
 
-    @property
-    def queue_limit(self) -> int:
+    def _set_queue_limit(self) -> None:
         """Waiting requests: so many per worker; a service that batches may always hold two full batches."""
-        workers = max(1, len(self.usable))
-        batching = self._batching()
-        return max(self.limits.waiting * workers, 2 * batching["max_rows"] if batching and self.limits.waiting == 64 else 0)
+        limit = self.limits.waiting
+        batches = [worker.contract["batching"]["max_rows"] for worker in self.workers.values() if worker.contract.get("batching")]
+        self.queue_limit = max(limit * max(1, len(self.usable)), 2 * max(batches, default=0) if limit == DEFAULT_WAITING else 0)
 
     def admit(self, exchange: Exchange) -> None:
         """Queue it, or refuse it at once."""
@@ -70,7 +73,6 @@ class Pool:
         self._next_ident = self._next_ident % 0xFFFFFFFF + 1
         exchange.ident = self._next_ident
         exchange.queued_at = time.monotonic()
-        exchange.on_abandon = lambda: self._abandoned(exchange)
         self.waiting.append(exchange)
         self.waiting_count += 1
         if self._free:
@@ -84,6 +86,7 @@ class Pool:
         self.workers[worker.ident] = worker
         worker.listen()
         self._free.append(worker)
+        self._set_queue_limit()
         self._schedule()
 
     def retire(self, ident: str) -> None:
@@ -93,7 +96,14 @@ class Pool:
             self.tell_supervisor(link.RETIRED, {"worker": ident})
             return
         worker.retiring = True
+        self._set_queue_limit()
         self._retire_if_done(worker)
+
+    def lost(self, ident: str) -> None:
+        """The supervisor has seen it end; its link may be held open by a process that the script started."""
+        worker = self.workers.get(ident)
+        if worker is not None:
+            worker.read_to_end()
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -131,8 +141,13 @@ class Pool:
         rest = batching["max_wait_ms"] / 1000 - (time.monotonic() - self.waiting[0].queued_at)
         if rest <= 0:
             return False
-        self._loop.call_later(rest, self._schedule)
+        if self._company is None:
+            self._company = self._loop.call_later(rest, self._company_is_complete)
         return True
+
+    def _company_is_complete(self) -> None:
+        self._company = None
+        self._schedule()
 
     def _take(self, worker: RemoteWorker) -> list[Exchange]:
         batching = worker.contract.get("batching")
@@ -151,7 +166,12 @@ class Pool:
         self._last_batch = len(batch)
         return batch
 
-    def _abandoned(self, exchange: Exchange) -> None:
+    def can_give_up(self, exchange: Exchange) -> bool:
+        """Whether the work for a client that has probably gone can be spared: it has not begun, or can be cancelled."""
+        worker = self.workers.get(exchange.worker)
+        return not exchange.worker or (worker is not None and worker.contract["async"] and not exchange.started_streaming)
+
+    def abandoned(self, exchange: Exchange) -> None:
         """The client has gone: skip the work if it has not begun, cancel it if it can be cancelled."""
         if not exchange.worker:
             self.waiting_count -= 1
@@ -161,7 +181,13 @@ class Pool:
         worker = self.workers.get(exchange.worker)
         if worker is not None and (worker.contract["async"] or exchange.started_streaming):
             worker.tell(link.CANCEL, ident=exchange.ident)
-            worker.resume()
+
+    def writable(self, exchange: Exchange) -> None:
+        """The client takes more of its stream: so may the worker send more."""
+        owed, exchange.owed_acks = exchange.owed_acks, 0
+        worker = self.workers.get(exchange.worker)
+        for _ in range(owed if worker is not None else 0):
+            worker.tell(link.ACK, ident=exchange.ident)  # type: ignore[union-attr]
 
     def _forget_gone(self) -> None:
         if len(self.waiting) > 2 * self.waiting_count + 64:
@@ -185,7 +211,7 @@ class Pool:
             exchange.last_chunk_at = time.monotonic()
             if not exchange.gone and not exchange.answered:
                 self.on_stream(exchange, answered)
-            else:
+            if exchange.gone or exchange.answered:
                 worker.tell(link.CANCEL, ident=exchange.ident)
             return
         del worker.running[answered.ident]
@@ -203,7 +229,7 @@ class Pool:
         exchange.last_chunk_at = time.monotonic()
         exchange.send_chunk(frame.payload)
         if exchange.is_write_paused and not exchange.gone:
-            exchange.on_writable = lambda: worker.tell(link.ACK, ident=frame.ident)
+            exchange.owed_acks += 1
         else:
             worker.tell(link.ACK, ident=frame.ident)
 
@@ -211,6 +237,7 @@ class Pool:
         worker.run_started = time.monotonic()
         if worker.overdue and not worker.running:
             worker.overdue = False
+            self._set_queue_limit()
             self.tell_supervisor(link.RECOVERED, {"worker": worker.ident})
         if worker.retiring:
             self._retire_if_done(worker)
@@ -223,11 +250,13 @@ class Pool:
         if not worker.running and worker.ident in self.workers:
             del self.workers[worker.ident]
             worker.close()
+            self._set_queue_limit()
             self.tell_supervisor(link.RETIRED, {"worker": worker.ident})
 
     def _gone(self, worker: RemoteWorker) -> None:
         """The worker has died: what it was working on is lost, and says so; what waits goes to the others."""
         self.workers.pop(worker.ident, None)
+        self._set_queue_limit()
         if worker in self._free:
             self._free.remove(worker)
         for exchange in list(worker.running.values()):
@@ -260,19 +289,25 @@ class Pool:
         """A run() past its deadline: its callers are answered, and the supervisor interrupts the worker (async: only the late task)."""
         concurrent = worker.contract["async"]
         for exchange in list(worker.running.values()):
-            streaming = exchange.started_streaming
-            began = exchange.last_chunk_at if streaming else exchange.queued_at + exchange.queue_ms / 1000
-            if now - (began if concurrent or streaming else worker.run_started) < (self.limits.chunk_wait if streaming else self.limits.deadline):
-                continue
-            exchange.break_stream() if streaming else self.on_late(exchange)
-            if concurrent:
-                worker.tell(link.CANCEL, ident=exchange.ident)
-            elif not worker.overdue:
-                worker.overdue = True
-                self.tell_supervisor(link.OVERDUE, {"worker": worker.ident, "ms": round((now - worker.run_started) * 1000)})
+            if exchange.cancelled_at:
+                if now - exchange.cancelled_at > CANCEL_TAKES:
+                    self._overdue(worker, now)
+            elif self._is_late(worker, exchange, now):
+                exchange.break_stream() if exchange.started_streaming else self.on_late(exchange)
+                if concurrent:
+                    exchange.cancelled_at = now
+                    worker.tell(link.CANCEL, ident=exchange.ident)
+                else:
+                    self._overdue(worker, now)
 
-    def _batching(self) -> dict[str, Any] | None:
-        for worker in self.workers.values():
-            batching: dict[str, Any] | None = worker.contract.get("batching")
-            return batching
-        return None
+    def _is_late(self, worker: RemoteWorker, exchange: Exchange, now: float) -> bool:
+        if exchange.started_streaming:  # the wait for a client that is slow to read is not the script's
+            return not exchange.is_write_paused and now - exchange.last_chunk_at >= self.limits.chunk_wait
+        began = exchange.queued_at + exchange.queue_ms / 1000 if worker.contract["async"] else worker.run_started
+        return now - began >= self.limits.deadline
+
+    def _overdue(self, worker: RemoteWorker, now: float) -> None:
+        if not worker.overdue:
+            worker.overdue = True
+            self._set_queue_limit()
+            self.tell_supervisor(link.OVERDUE, {"worker": worker.ident, "ms": round((now - worker.run_started) * 1000)})

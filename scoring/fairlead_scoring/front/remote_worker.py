@@ -32,7 +32,6 @@ class RemoteWorker:
         self.run_started = 0.0
         self.retiring = False
         self.overdue = False
-        self.paused = False
         self.on_frame: Callable[[RemoteWorker, Frame], None]
         self.on_gone: Callable[[RemoteWorker], None]
         self._sock = sock
@@ -49,14 +48,14 @@ class RemoteWorker:
         return len(self.running) < self.capacity and not self.overdue and not self.retiring
 
     def score(self, exchanges: list[Exchange]) -> None:
-        parts: list[bytes] = []
+        parts: list[bytes | bytearray] = []
         wants_headers = self.contract["headers"]
         for exchange in exchanges:
             self.running[exchange.ident] = exchange
             exchange.worker = self.ident
             exchange.revision = self.revision
             meta = b""
-            if wants_headers or exchange.method != b"POST" or exchange.query or exchange.dialect:
+            if wants_headers or exchange.method != b"POST" or exchange.query or exchange.dialect or b"event-stream" in exchange.header(b"accept"):
                 meta = pack_meta(exchange.path.decode("latin-1"), exchange.query, exchange.headers)
             assert exchange.ids is not None
             body = exchange.body
@@ -71,17 +70,6 @@ class RemoteWorker:
 
     def tell(self, kind: int, *, ident: int = 0, fd: int | None = None) -> None:
         self._send(link.pack(kind, ident=ident, flags=link.WITH_FDS if fd is not None else 0), fd)
-
-    def pause(self) -> None:
-        """Stop reading: a client of a stream is slow."""
-        if not self.paused and not self._closed:
-            self.paused = True
-            self._loop.remove_reader(self._sock.fileno())
-
-    def resume(self) -> None:
-        if self.paused and not self._closed:
-            self.paused = False
-            self.listen()
 
     def close(self) -> None:
         if not self._closed:
@@ -126,12 +114,27 @@ class RemoteWorker:
                 self._unsent.appendleft((view[sent:], None))
         self._loop.remove_writer(self._sock.fileno())
 
+    def read_to_end(self) -> None:
+        """What it has still said, and no more."""
+        while self._read():
+            pass
+        self._end()
+
     def _readable(self) -> None:
+        self._read()
+
+    def _read(self) -> bool:
         try:
             for frame in self._inbox.receive(self._sock):
                 self.on_frame(self, frame)
         except BlockingIOError:
-            return
+            return False
         except (LinkClosed, OSError):
+            self._end()
+            return False
+        return not self._closed
+
+    def _end(self) -> None:
+        if not self._closed:
             self.close()
             self.on_gone(self)

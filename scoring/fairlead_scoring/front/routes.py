@@ -37,6 +37,7 @@ PLAIN = {
     b"/metrics": Route(name="metrics"),
     b"/status": Route(name="status"),
     b"/version": Route(name="version"),
+    b"*": Route(name="server", methods=frozenset((b"OPTIONS",)), is_open=True),  # OPTIONS * asks about the server
     b"/v2": Route(name="v2_server"),
     b"/v2/health/live": Route(name="livez", is_open=True),
     b"/v2/health/ready": Route(name="readyz", is_open=True),
@@ -70,4 +71,4 @@ class Routes:
         model, version = match[1].decode("utf-8", "replace"), (match[2] or b"").decode("utf-8", "replace")
         if match[3] == b"/infer":
             return Route(name="infer", methods=POST, dialect=V2, model=model, version=version)
-        return Route(name="v2_ready" if match[3] else "v2_model", model=model, version=version, is_open=bool(match[3]))
+        return Route(name="v2_ready" if match[3] else "v2_model", model=model, version=version)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fairlead_scoring import __version__
-from fairlead_scoring.front.exchange import Exchange
+from fairlead_scoring.front.exchange import STATUS_LINES, Exchange
 from fairlead_scoring.front.ids import NOT_PRINTABLE
 from fairlead_scoring.front.routes import INVOCATIONS, V2
 from fairlead_scoring.worker.batch_frame import DIALECTS, Answered
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 JSON_HEAD = b"content-type: application/json\r\n"
 FAILED = {False: b"x-ms-run-function-failed: False\r\n", True: b"x-ms-run-function-failed: True\r\n", None: b""}
 RETRY_AFTER = {429: b"retry-after: 1\r\n", 503: b"retry-after: 2\r\n"}
-OWN_HEADERS = frozenset(("x-request-id", "x-ms-request-id", "x-ms-client-request-id", "content-length", "transfer-encoding", "connection", "date"))
+OWN_HEADERS = frozenset((  # what belongs to the server, or to the connection
+    "connection", "content-length", "date", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-fairlead-revision",
+    "x-ms-client-request-id", "x-ms-request-id", "x-ms-run-fn-exec-ms", "x-ms-run-function-failed", "x-ms-server-version", "x-request-id",
+))  # fmt: skip
 ERROR_CODES = {400: "BAD_REQUEST", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "REQUEST_LIMIT_EXCEEDED",
                429: "RESOURCE_EXHAUSTED", 503: "TEMPORARILY_UNAVAILABLE"}  # fmt: skip
 
@@ -56,11 +59,13 @@ class Scoring:
                 front.pages.options(exchange, b"GET, POST, OPTIONS")
             else:
                 self.refuse(exchange, 405, "The method is not allowed for the requested URL.")
+        elif contract["kind"] == "typed" and dialect == "score" and not _may_be_json(exchange.header(b"content-type")):
+            self.refuse(exchange, 415, "Expects Content-Type to be application/json")
         else:
             front.pool.admit(exchange)
 
     def _names_model(self, exchange: Exchange) -> bool:
-        route = self._front.routes.find(exchange.path)
+        route = exchange.target
         message = self._front.pages.unknown_model(route) if route else ""
         if message:
             self.refuse(exchange, 404, message)
@@ -70,11 +75,22 @@ class Scoring:
         exchange.run_ms = answered.exec_ms
         exchange.batch_rows = answered.rows
         self._front.metrics.rows(answered.rows)
-        exchange.send(answered.status, self._head(exchange, answered), answered.body)
+        if answered.status not in STATUS_LINES:
+            self._refuse_status(exchange, answered.status)
+        else:
+            exchange.send(answered.status, self._head(exchange, answered), answered.body)
 
     def stream(self, exchange: Exchange, answered: Answered) -> None:
         exchange.run_ms = answered.exec_ms
-        exchange.start_stream(answered.status, self._head(exchange, answered))
+        if answered.status not in STATUS_LINES:
+            self._refuse_status(exchange, answered.status)
+        else:
+            exchange.start_stream(answered.status, self._head(exchange, answered))
+
+    def _refuse_status(self, exchange: Exchange, status: int) -> None:
+        ids = exchange.ids.request.decode() if exchange.ids else ""
+        self._front.lines.say("error", "script", f"The script answered with status {status}; an answer has 200 to 599.", request_id=ids)
+        self.refuse(exchange, 500, "An unexpected internal error occurred. Check the logs for more info.")
 
     def late(self, exchange: Exchange) -> None:
         milliseconds = round(self._front.limits.deadline * 1000)
@@ -84,30 +100,31 @@ class Scoring:
         """An answer that the front gives itself."""
         if exchange.answered or exchange.gone:
             return
+        if exchange.started_streaming:
+            exchange.break_stream()
+            return
         if exchange.dialect == V2 or exchange.route == "infer":
             body = orjson.dumps({"error": message})
         elif exchange.dialect == INVOCATIONS or exchange.route == "invocations":
             body = orjson.dumps({"error_code": ERROR_CODES.get(status, "INTERNAL_ERROR"), "message": message})
         else:
             body = orjson.dumps({"message": message})
-        head = JSON_HEAD + FAILED[failed] + RETRY_AFTER.get(status, b"") + self._tail(exchange) + self._cors(exchange)
+        head = JSON_HEAD + FAILED[failed] + RETRY_AFTER.get(status, b"") + self.about(exchange, with_ids=status != 431)
         if status == 401:
             head += b'www-authenticate: Bearer realm="scoring"\r\n'
-        if status == 405:
-            head += self._allow(exchange)
-        if exchange.ids is not None and status != 431:
-            head += exchange.ids.head()
+        if status == 405 and exchange.target is not None:
+            head += b"allow: %b\r\n" % b", ".join(sorted(exchange.target.methods))
         exchange.send(status, head, body)
 
-    def _allow(self, exchange: Exchange) -> bytes:
-        route = self._front.routes.find(exchange.path)
-        return b"allow: %b\r\n" % b", ".join(sorted(route.methods)) if route else b""
+    def about(self, exchange: Exchange, *, with_ids: bool = True) -> bytes:
+        """The header lines that every answer carries."""
+        ids = exchange.ids.head() if with_ids and exchange.ids is not None else b""
+        return self._tail(exchange) + ids + self._cors(exchange)
 
     def _head(self, exchange: Exchange, answered: Answered) -> bytes:
-        assert exchange.ids is not None
         own = _script_headers(answered.headers) if answered.headers else JSON_HEAD
         spent = b"x-ms-run-fn-exec-ms: %.3f\r\n" % answered.exec_ms if answered.exec_ms >= 0 else b""
-        return b"%b%b%b%b%b%b" % (own, FAILED[answered.failed], spent, self._tail(exchange), exchange.ids.head(), self._cors(exchange))
+        return b"%b%b%b%b" % (own, FAILED[answered.failed], spent, self.about(exchange))
 
     def _tail(self, exchange: Exchange) -> bytes:
         return self._tails.get(exchange.revision or self.revision, self._version)
@@ -115,6 +132,14 @@ class Scoring:
     def _cors(self, exchange: Exchange) -> bytes:
         cors = self._front.cors
         return cors.head(exchange) if cors is not None else b""
+
+
+def _may_be_json(content_type: bytes) -> bool:
+    """No content type says nothing against it."""
+    if content_type in (b"application/json", b""):
+        return True
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or kind.endswith(b"+json")
 
 
 def _script_headers(headers: list[tuple[str, str]]) -> bytes:

@@ -26,6 +26,7 @@ class Control:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
+        sock.set_inheritable(False)  # it may come from a handoff, where it had to be
         self.sock = sock
         self.inbox = link.Inbox()
         self.is_open = True

@@ -57,6 +57,13 @@ class Fronts:
         self.records.append(front)
         self._register(front.control, lambda frame: self._said(front, frame), lambda: self._closed(front))
 
+    @property
+    def serving(self) -> FrontRecord | None:
+        """The one that accepts connections, once it is up and no other is on its way in or out."""
+        if len(self.records) == 1 and self.records[0].is_up and not self.records[0].is_draining:
+            return self.records[0]
+        return None
+
     # Workers for the fronts.
     @property
     def are_linked(self) -> bool:
@@ -137,9 +144,13 @@ class Fronts:
                 self._lines.say("error", "supervisor", f"The front (pid {front.pid}) has been silent for {allowed:.0f} s and is replaced.")
                 send_signal(front.pid, signal.SIGKILL)
 
+    @property
+    def _front_pid(self) -> int | None:
+        return next((front.pid for front in reversed(self.records) if front.is_up), None)
+
     def tell_news(self) -> None:
         """What /status, /readyz and /metrics say about processes: at each change, and every few seconds."""
-        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self.records[-1].pid if self.records else None}
+        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self._front_pid}
         said = json.dumps({**news, "workers": [{**worker, "resident": None} for worker in news["workers"]]})
         now = time.monotonic()
         if said != self._last_news or now - self._last_news_at > NEWS_AT_LEAST_EVERY:

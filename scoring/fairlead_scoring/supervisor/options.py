@@ -79,8 +79,10 @@ def read(arguments: list[str], environment: dict[str, str]) -> ServeOptions:
     """Raises UsageFault; argparse itself ends the process with 2 on unknown flags."""
     flags = {name: value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
     config = _config_file(flags, environment)
-    variables = {**config, **{name: value for name, value in environment.items() if name in VARIABLES}}
+    variables: dict[str, str] = {**config, **{name: value for name, value in environment.items() if name in VARIABLES}}
     said: dict[str, Any] = {**_from_variables(variables), **flags}
+    if "entry_script" in said and "entry_script" not in flags:  # a variable's path is relative to the app root, a flag's to where we are
+        said["entry_script"] = os.path.join(said.get("app_root", ""), said["entry_script"])
     limits = {name.removeprefix("limit_"): said.pop(name) for name in list(said) if name.startswith("limit_")}
     said.pop("config_file", None)
     for path in ("bundle", "entry_script", "app_root", "source_dir", "model_dir", "sample", "keys", "tls_cert", "tls_key", "log_file"):

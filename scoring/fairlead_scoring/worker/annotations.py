@@ -6,6 +6,7 @@ numpy.ndarray and pandas.DataFrame. `Annotated[numpy.ndarray, Tensor("float32", 
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import datetime as dt
 import enum
@@ -16,11 +17,11 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from fairlead_scoring.schema import DeclarationError, Field, Signature, Table, Tensor, Value
 from fairlead_scoring.schema.keywords import KEYWORDS
-from fairlead_scoring.worker.exchange import BadInput
+from fairlead_scoring.worker.arguments import moment
 from fairlead_scoring.worker.parameters import Parameters
+from fairlead_scoring.worker.unfit import Convert, Unfit, attempt, refusing
 
 SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
-Convert = Callable[[Any], Any]
 
 
 class Typed(NamedTuple):
@@ -39,7 +40,7 @@ def typed_of(run: Callable[..., Any], parameters: Parameters) -> Typed:
         required = parameter.default is inspect.Parameter.empty
         fields.append(Field(parameter.name, declared, required=required, default=None if required else parameter.default))
         if convert is not None:
-            converters[parameter.name] = convert
+            converters[parameter.name] = refusing(parameter.name, convert)
     return Typed(Signature(tuple(fields)), converters)
 
 
@@ -57,28 +58,36 @@ def _declare(hint: Any, where: str) -> Tuple[Any, Optional[Convert]]:
         if isinstance(extra, (Tensor, Table, Value)):
             return extra, None
     if library == "numpy" and name == "ndarray":
-        return Tensor("float64", None), None
+        return Tensor(_item_type(hint), None), None
     if library == "pandas" and name == "DataFrame":
         return Value({"type": "array", "items": {"type": "object"}}), sys.modules["pandas"].DataFrame
     schema, convert = _schema(hint, where)
     return Value(schema), convert
 
 
+def _item_type(hint: Any) -> str:
+    """`numpy.typing.NDArray[numpy.float32]` says it; a bare ndarray holds float64."""
+    inside = getattr(hint, "__args__", ())
+    item = getattr(inside[-1], "__args__", ()) if inside else ()
+    return str(item[0].__name__) if item and isinstance(item[0], type) else "float64"
+
+
 def _schema(hint: Any, where: str) -> Tuple[Dict[str, Any], Optional[Convert]]:  # noqa: PLR0911  (one per kind of annotation)
-    if hint is Any or hint is inspect.Parameter.empty:
+    if hasattr(hint, "__metadata__"):
+        return _annotated(hint, where)
+    if hint in (Any, object, inspect.Parameter.empty):
         return {}, None
     if hint in SIMPLE:
         return {"type": SIMPLE[hint]}, None
-    if hint in (dt.datetime, dt.date):
-        form = "date-time" if hint is dt.datetime else "date"
-        return {"type": "string", "format": form}, lambda text: hint.fromisoformat(text.replace("Z", "+00:00"))
+    if hint in (dt.date, dt.datetime):
+        return ({"type": "string", "format": "date"}, dt.date.fromisoformat) if hint is dt.date else ({"type": "string", "format": "date-time"}, _instant)
     origin, inside = _origin(hint), getattr(hint, "__args__", ())
     if origin is not None:
         return _generic(origin, inside, where)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return {"enum": [member.value for member in hint]}, hint
-    if hasattr(hint, "model_validate"):
-        return _pydantic(hint)
+    if hasattr(hint, "model_validate") or hasattr(hint, "parse_obj"):
+        return _model(hint)
     if dataclasses.is_dataclass(hint) or hasattr(hint, "__total__"):
         return _record(hint, where)
     if hint in (list, dict):
@@ -86,19 +95,21 @@ def _schema(hint: Any, where: str) -> Tuple[Dict[str, Any], Optional[Convert]]: 
     raise DeclarationError(f"{where} is annotated with {hint}, which a JSON body cannot be checked against")
 
 
+def _instant(text: str) -> dt.datetime:
+    return moment(text).replace(tzinfo=dt.timezone.utc)
+
+
 def _origin(hint: Any) -> Any:
     return getattr(hint, "__origin__", None) or ("union" if type(hint).__name__ == "UnionType" else None)
 
 
 def _generic(origin: Any, inside: Tuple[Any, ...], where: str) -> Tuple[Dict[str, Any], Optional[Convert]]:
-    if origin in (list, List, tuple) and len([one for one in inside if one is not Ellipsis]) == 1:
+    if origin in (list, List, tuple, collections.abc.Sequence) and len([one for one in inside if one is not Ellipsis]) == 1:
         items, convert = _schema(inside[0], where)
         return {"type": "array", "items": items}, _each(convert)
     if origin in (dict, Dict):
         values, convert = _schema(inside[1], where)
-        if convert is not None:
-            raise DeclarationError(f"{where} is a dict of values that would have to be converted; use a dataclass")
-        return {"type": "object", "additionalProperties": values}, None
+        return {"type": "object", "additionalProperties": values}, _each_value(convert)
     if origin is typing.Union or origin == "union":
         return _union(inside, where)
     if str(origin).endswith("Literal"):
@@ -116,7 +127,11 @@ def _union(inside: Tuple[Any, ...], where: str) -> Tuple[Dict[str, Any], Optiona
 
 
 def _each(convert: Optional[Convert]) -> Optional[Convert]:
-    return None if convert is None else lambda values: [convert(value) for value in values]
+    return None if convert is None else lambda values: [attempt(convert, value, place) for place, value in enumerate(values)]
+
+
+def _each_value(convert: Optional[Convert]) -> Optional[Convert]:
+    return None if convert is None else lambda values: {key: attempt(convert, value, key) for key, value in values.items()}
 
 
 def _unless_none(convert: Convert) -> Convert:
@@ -126,49 +141,55 @@ def _unless_none(convert: Convert) -> Convert:
 def _record(hint: Any, where: str) -> Tuple[Dict[str, Any], Optional[Convert]]:
     """A dataclass or a TypedDict."""
     hints = _hints(hint)
-    parts = {name: _schema(inner, f"{where}, field '{name}'") for name, inner in hints.items()}
     if dataclasses.is_dataclass(hint):
         missing = dataclasses.MISSING
-        required = [field.name for field in dataclasses.fields(hint) if field.default is missing and field.default_factory is missing]
+        given = [field for field in dataclasses.fields(hint) if field.init]
+        hints = {field.name: hints[field.name] for field in given}
+        required = [field.name for field in given if field.default is missing and field.default_factory is missing]
     else:
         required = sorted(getattr(hint, "__required_keys__", hints))
+    parts = {name: _schema(inner, f"{where}, field '{name}'") for name, inner in hints.items()}
     schema: Dict[str, Any] = {"type": "object", "properties": {name: schema for name, (schema, _) in parts.items()}, "required": required}
     schema["additionalProperties"] = False
     converts = {name: convert for name, (_, convert) in parts.items() if convert is not None}
 
     def convert_record(value: Any) -> Any:
-        filled = {name: converts[name](inner) if name in converts else inner for name, inner in value.items()}
+        filled = {name: attempt(converts[name], inner, name) if name in converts else inner for name, inner in value.items()}
         return hint(**filled)
 
     return schema, convert_record
 
 
-def _pydantic(model: Any) -> Tuple[Dict[str, Any], Optional[Convert]]:
-    """The model itself checks; the schema is for the documents, as far as they can show it."""
+def _annotated(hint: Any, where: str) -> Tuple[Dict[str, Any], Optional[Convert]]:
+    """`Annotated[int, "a note"]` is an int; what pydantic would enforce, pydantic does."""
+    pydantic = sys.modules.get("pydantic")
+    if pydantic is None or not any(type(extra).__module__.split(".")[0] in ("pydantic", "annotated_types") for extra in hint.__metadata__):
+        return _schema(hint.__origin__, where)
+    adapter = pydantic.TypeAdapter(hint)
+    whole = adapter.json_schema()
+    return _shown(whole, whole.get("$defs", {}), 0), _validating(adapter.validate_python)
 
+
+def _model(model: Any) -> Tuple[Dict[str, Any], Optional[Convert]]:
+    """A pydantic model, 2 or 1. It checks for itself; the schema is for the documents, as far as they can show it."""
+    if hasattr(model, "model_validate"):
+        whole = model.model_json_schema()
+        return _shown(whole, whole.get("$defs", {}), 0), _validating(model.model_validate)
+    whole = model.schema()
+    return _shown(whole, whole.get("definitions", {}), 0), _validating(model.parse_obj)
+
+
+def _validating(validate: Convert) -> Convert:
     def convert(value: Any) -> Any:
         try:
-            return model.model_validate(value)
+            return validate(value)
         except ValueError as error:
-            raise _refused(error) from error
+            said: Any = getattr(error, "errors", None)
+            if said is None:
+                raise
+            raise Unfit([(one["loc"], one["msg"], one.get("input", value)) for one in said()]) from error
 
-    whole = model.model_json_schema()
-    return _shown(whole, whole.get("$defs", {}), 0), convert
-
-
-def _refused(error: Any) -> BadInput:
-    found = [
-        {
-            "field": str(one["loc"][0]) if one["loc"] else "",
-            "row": next((part for part in one["loc"] if isinstance(part, int)), None),
-            "column": ".".join(str(part) for part in one["loc"]),
-            "expected": one["msg"],
-            "got": repr(one.get("input"))[:80],
-        }
-        for one in error.errors()[:10]
-    ]
-    first = found[0]
-    return BadInput("{}: {}, got {}.".format(first["column"], first["expected"], first["got"]), detail={"errors": found})
+    return convert
 
 
 def _shown(schema: Any, definitions: Dict[str, Any], depth: int) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, AsyncIterator, Dict
 from fairlead_scoring.worker import link
 from fairlead_scoring.worker.batch_frame import Asked, unpack_requests
 from fairlead_scoring.worker.control import Control
-from fairlead_scoring.worker.exchange import Answer, BadInput, EncodeFault
+from fairlead_scoring.worker.exchange import Answer, BadInput
 from fairlead_scoring.worker.loop import send_answers
 from fairlead_scoring.worker.output import REQUEST_ID
 from fairlead_scoring.worker.script import Script
@@ -87,10 +87,8 @@ class AsyncLoop:
 
     async def _score(self, front: link.Link, asked: Asked) -> None:
         REQUEST_ID.set(asked.request.request_id)
-        started = time.perf_counter()
         try:
             answer = await self._answer(asked)
-            answer.exec_ms = (time.perf_counter() - started) * 1000
             if hasattr(answer.body, "__anext__"):
                 await self._stream(front, asked, answer)
             else:
@@ -102,6 +100,7 @@ class AsyncLoop:
 
     async def _answer(self, asked: Asked) -> Answer:
         request = asked.request
+        started = time.perf_counter()
         try:
             result = self._script.run(self._script.bind(request))
             if inspect.isawaitable(result):
@@ -111,9 +110,12 @@ class AsyncLoop:
         except Exception as error:  # noqa: BLE001  (the edge: whatever user code raises)
             self._step.report(error)
             return failure(request, SCRIPT_FAILED, failed=True)
+        spent = (time.perf_counter() - started) * 1000
         try:
-            return self._script.encode(result, request)
-        except EncodeFault as fault:
+            answer = self._script.encode(result, request)
+            answer.exec_ms = spent
+            return answer
+        except Exception as fault:  # noqa: BLE001  (an answer must go out, or the client waits)
             self._step.report(fault)
             return failure(request, INTERNAL_FAILED, failed=False)
 

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any, List, Union
+from math import isnan
+from typing import Any, List
 
 from fairlead_scoring.schema.scalars import FLOATS, INTEGERS, Scalar
-from fairlead_scoring.worker.arguments import TableReader, TensorReader
+from fairlead_scoring.worker.arguments import ArrayReader, Reader, TableReader, TensorReader
 from fairlead_scoring.worker.exchange import BadInput
 from fairlead_scoring.worker.json_text import dump
 from fairlead_scoring.worker.results import records
 
 NULLS = frozenset(("", "nan", "null", "na", "n/a", "none", "<na>", "#n/a"))
+WANT_NO_TEXT = frozenset((*FLOATS, *INTEGERS, "bool"))
 TRUE, FALSE = frozenset(("true", "1")), frozenset(("false", "0"))
+ANY = Scalar("object", nullable=True)
 LEAST_COUNTED = 3  # columns; 0, 1 may well be a row
 
-Array = Union[TensorReader, TableReader]
 
-
-def rows_of_csv(text: str, array: Array, header: str = "") -> Any:
-    """A table's rows as {"columns", "data"} or lists, a tensor's as lists; cells in the declared types. Raises BadInput."""
+def rows_of_csv(text: str, array: Reader, header: str = "") -> Any:
+    """A table's rows as {"columns", "data"}, a tensor's as lists, undeclared ones as objects; cells in the declared types. Raises BadInput."""
     rows = _parsed(text)
-    named = _has_header(rows, array) if header not in ("present", "absent") else header == "present"
+    named = header == "present" or (header != "absent" and (_has_header(rows, array) if isinstance(array, (TableReader, TensorReader)) else bool(rows)))
     names, rows = (rows[0], rows[1:]) if named else ([], rows)
     if not rows:
         raise BadInput("The CSV body has a header and no rows." if named else "The CSV body is empty.")
@@ -39,22 +40,29 @@ def rows_of_csv(text: str, array: Array, header: str = "") -> Any:
         cells = [[cell_of(text, array.declared.cell) for text in row] for row in rows]
         one_column = array.declared.shape is not None and len(array.declared.shape) == 1
         return [row[0] for row in cells] if one_column and width == 1 else cells
-    return _table_rows(array, names, rows)
+    if isinstance(array, TableReader):
+        return _table_rows(array, names, rows)
+    cells = [[cell_of(text, ANY) for text in row] for row in rows]
+    return [dict(zip(names, row)) for row in cells] if names else cells
 
 
 def cell_of(text: str, cell: Scalar) -> Any:
     """The JSON value that a CSV cell stands for; text that stands for none stays text, and the check names it."""
     if cell.dtype in ("str", "datetime64"):
         return None if cell.nullable and text == "" else text
+    if cell.dtype in FLOATS:
+        try:
+            number = float(text)
+            return None if isnan(number) else number if "_" not in text else text
+        except ValueError:
+            return None if text.strip().lower() in NULLS else text
     trimmed = text.strip().lower()
     if trimmed in NULLS:
         return None
     if cell.dtype == "bool":
         return True if trimmed in TRUE else False if trimmed in FALSE else text
-    number = _number(text)
-    if cell.dtype in INTEGERS or cell.dtype in FLOATS or number is not None:
-        return text if number is None else number
-    return text
+    found = _number(text)
+    return text if found is None else found
 
 
 def csv_text(result: Any) -> str:
@@ -75,7 +83,7 @@ def _parsed(text: str) -> List[List[str]]:
         raise BadInput(f"The body is not CSV: {fault}.") from None
 
 
-def _has_header(rows: List[List[str]], array: Array) -> bool:
+def _has_header(rows: List[List[str]], array: ArrayReader) -> bool:
     if not rows:
         return False
     first = [cell.strip() for cell in rows[0]]
@@ -89,7 +97,7 @@ def _has_header(rows: List[List[str]], array: Array) -> bool:
         scalars = [array.declared.cell] * len(first)
     if len(rows) > 1 and len(first) >= LEAST_COUNTED and first == [str(place) for place in range(len(first))]:
         return True
-    return any(cell.refusal(cell_of(text, cell)) is not None and _number(text) is None and text.lower() not in NULLS for cell, text in zip(scalars, first))
+    return any(isinstance(cell_of(text, cell), str) and cell.dtype in WANT_NO_TEXT for cell, text in zip(scalars, first))
 
 
 def _table_rows(array: TableReader, names: List[str], rows: List[List[str]]) -> Any:

@@ -10,6 +10,7 @@ may be there to change the body.
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
@@ -49,7 +50,7 @@ def inputs_of(run: Callable[..., Any]) -> List[Decorated]:
     layer: Any = run
     is_outermost = True
     while layer is not None:
-        wrapper = getattr(layer, "_self_wrapper", None)
+        wrapper: Any = getattr(layer, "_self_wrapper", None)
         if getattr(wrapper, "__module__", None) == LIBRARY + ".schema_decorators":
             held = inspect.getclosurevars(wrapper).nonlocals
             if "param_name" in held and "param_type" in held:
@@ -125,9 +126,11 @@ def field_of(one: Decorated) -> Optional[Field]:
             return Field(one.name, declared, required=required, example=sample[:3].tolist())
         if kind == "PandasParameterType" and one.type.orient in ("records", "split", "values"):
             columns = tuple(Column(str(name), _dtype(dtype), nullable=dtype.kind in "fO") for name, dtype in sample.dtypes.items())
-            return Field(one.name, Table(columns, one.type.orient), required=required)
+            rows = json.loads(sample.head(3).to_json(orient=one.type.orient, date_format="iso"))
+            return Field(one.name, Table(columns, one.type.orient), required=required, example=rows)
         if kind == "StandardPythonParameterType":
-            return Field(one.name, Value(_checked(one.type.input_to_swagger())), required=required)
+            swagger = one.type.input_to_swagger()
+            return Field(one.name, Value(_checked(swagger)), required=required, example=swagger.get("example"))
     except (DeclarationError, AttributeError, TypeError, ValueError):
         return None
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from types import TracebackType
@@ -10,12 +11,16 @@ from typing import Any, List, Optional
 from fairlead_scoring.errors import BootFault
 
 OURS = "fairlead_scoring"
+MOST_CAUSES = 10
+GUARD = "`if __name__ == '__main__':`"
 # import name → distribution, where they differ
 DISTRIBUTIONS = {
     "bs4": "beautifulsoup4", "cv2": "opencv-python-headless", "dateutil": "python-dateutil", "dotenv": "python-dotenv", "fitz": "pymupdf",
     "inference_schema": "inference-schema[numpy-support,pandas-support]", "OpenSSL": "pyopenssl", "PIL": "pillow", "skimage": "scikit-image",
     "sklearn": "scikit-learn", "yaml": "pyyaml", "xgboost": "xgboost", "lightgbm": "lightgbm", "onnxruntime": "onnxruntime", "torch": "torch",
-    "google.protobuf": "protobuf", "azure.identity": "azure-identity", "azure.storage": "azure-storage-blob", "Crypto": "pycryptodome",
+    "google.protobuf": "protobuf", "azure.identity": "azure-identity", "azure.storage": "azure-storage-blob",
+    "azureml": "azureml-core", "azureml.automl": "azureml-automl-runtime", "azureml.train": "azureml-train-automl-runtime",
+    "azure.keyvault.secrets": "azure-keyvault-secrets", "azure.ai.contentsafety": "azure-ai-contentsafety", "Crypto": "pycryptodome",
 }  # fmt: skip
 
 
@@ -29,10 +34,21 @@ class ScriptFault(BootFault):
 
 def user_frames(error: BaseException) -> str:
     """The traceback from the first frame that is not Fairlead's, with the exceptions that led to it."""
+    return "\nThe above led to:\n\n".join(map(_frames_of_one, reversed(_chain(error))))
+
+
+def _chain(error: BaseException) -> List[BaseException]:
+    """The exception and what it came from, the last first. `raise e from e` is written by people and ends here, too."""
+    found: List[BaseException] = []
+    one: Optional[BaseException] = error
+    while one is not None and not isinstance(one, ScriptFault) and all(one is not other for other in found) and len(found) < MOST_CAUSES:
+        found.append(one)
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return found
+
+
+def _frames_of_one(error: BaseException) -> str:
     lines: List[str] = []
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if cause is not None and not isinstance(cause, ScriptFault):
-        lines += [user_frames(cause), "\nThe above led to:\n\n"]
     frames = _after_ours(error.__traceback__)
     if frames is not None:
         lines.append("Traceback (most recent call last):\n")
@@ -55,7 +71,9 @@ def _is_ours(module: Any, file: str) -> bool:
 def while_loading(script: str, error: BaseException) -> ScriptFault:
     """The script raised while it was imported."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return ScriptFault(missing_package(f"The script {script}", error.name), error)
+        return ScriptFault(_missing_module(f"The script {script}", error), error)
+    if isinstance(error, SystemExit):
+        return ScriptFault(f"The script {script} called sys.exit({error.code!r}) while it was loaded; put what is not for serving under {GUARD}.", error)
     if isinstance(error, SyntaxError):
         where = f"{error.filename or script}, line {error.lineno}"
         return ScriptFault(f"The script cannot be read: {error.msg} ({where}). Correct it and start again.", error)
@@ -65,18 +83,39 @@ def while_loading(script: str, error: BaseException) -> ScriptFault:
 def while_initialising(script: str, error: BaseException) -> ScriptFault:
     """init() raised, or asked the process to end."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return ScriptFault(missing_package(f"init() of {script}", error.name), error)
+        return ScriptFault(_missing_module(f"init() of {script}", error), error)
     if isinstance(error, SystemExit):
         return ScriptFault(f"init() of {script} called sys.exit({error.code!r}); raise an exception that says what is wrong.", error)
     return ScriptFault(f"init() of {script} raised {_say(error)}.", error)
 
 
+def _missing_module(who: str, error: ModuleNotFoundError) -> str:
+    top = str(error.name).split(".", maxsplit=1)[0]
+    if error.name != top and getattr(sys.modules.get(top), "__file__", None):  # a namespace, such as azure, is no package of its own
+        where = f"The installed {top} {getattr(sys.modules[top], '__version__', '')}".rstrip()
+        return f"{who} needs the module '{error.name}'. {where} does not have it; install the version that the script or its model was made with."
+    return missing_package(who, _name_in_source(error, top))
+
+
+def _name_in_source(error: ModuleNotFoundError, name: str) -> str:
+    """`from azure.identity import X` says only 'azure'; the line in the script says which of azure's packages."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    found = re.search(rf"\b{re.escape(name)}(?:\.\w+)+", last[0].line or "") if last else None
+    return found.group() if found else name
+
+
 def missing_package(who: str, module: str) -> str:
     top = module.split(".", maxsplit=1)[0]
-    package = DISTRIBUTIONS.get(module) or DISTRIBUTIONS.get(top) or top.replace("_", "-")
+    parts = module.split(".")
+    known = (DISTRIBUTIONS.get(".".join(parts[:length])) for length in range(len(parts), 0, -1))
+    package = next(filter(None, known), top.replace("_", "-"))
     return f"{who} needs the module '{module}', which {sys.executable} does not have. Install it: {sys.executable} -m pip install '{package}'"
 
 
 def _say(error: BaseException) -> str:
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    try:
+        text = str(error).strip()
+    except Exception:  # noqa: BLE001  (an exception whose own __str__ fails is still to be reported)
+        text = ""
+    first, more = (text.split("\n", 1)[0], " …") if "\n" in text else (text, "")
+    return f"{type(error).__name__}: {first.rstrip('.')}{more}" if text else type(error).__name__

@@ -10,7 +10,8 @@ from fairlead_scoring.worker.exchange import BadInput
 
 Pairs = Iterable[Tuple[str, Any]]
 
-PARAMETER = re.compile(r";[ \t]*(?P<name>[\w!#$%&'*+\-.^`|~]+)=(?:(?P<token>[\w!#$%&'*+\-.^`|~]+)|\"(?P<quoted>(?:\\[\\\"]|[^\"])*)\")", re.ASCII)
+PARAMETER = re.compile(r";[ \t]*(?P<name>[\w!#$%&'*+\-.^`|~]+)=(?:(?P<token>[\w!#$%&'*+\-.^`|~]+)|\"(?P<quoted>(?:\\[\\\"]|(?!\\[\\\"])[^\"])*)\")", re.ASCII)
+ESCAPED = re.compile(r"\\(.)")
 MARK = re.compile(r"(?P<continued>\*\d+)?(?P<encoded>\*)?$")
 ENCODED = re.compile(r"([^']*)'[^']*'(.*)$", re.DOTALL)
 CHARSETS = ("ascii", "us-ascii", "utf-8", "iso-8859-1")
@@ -198,7 +199,7 @@ def parse_options(value: Optional[str]) -> Tuple[str, Dict[str, str]]:
 
 
 def _parameter_text(match: Any, *, is_encoded: bool, charset: str) -> Tuple[str, str]:
-    text = match["token"] if match["token"] is not None else match["quoted"].replace("\\\\", "\\").replace('\\"', '"')
+    text = match["token"] if match["token"] is not None else ESCAPED.sub(r"\1", match["quoted"])
     if not is_encoded:
         return charset, text.replace("%22", '"')
     marked = ENCODED.match(text)

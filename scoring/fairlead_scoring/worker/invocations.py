@@ -6,10 +6,10 @@ Contract: MLflow's pyfunc scoring protocol (`dataframe_split`, `dataframe_record
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NoReturn, Set, Tuple, Union
+from typing import Any, Callable, Dict, List, Set, Tuple
 
 from fairlead_scoring.schema.check import shorten
-from fairlead_scoring.worker.arguments import Inputs, TableReader, TensorReader
+from fairlead_scoring.worker.arguments import Inputs, Reader, TableReader, TensorReader, ValueReader
 from fairlead_scoring.worker.csv_rows import csv_text, rows_of_csv
 from fairlead_scoring.worker.exchange import Answer, BadInput, Request
 from fairlead_scoring.worker.json_text import dump, parse
@@ -18,8 +18,6 @@ from fairlead_scoring.worker.results import records, unwrapped
 JSON, CSV = "application/json", "text/csv"
 JSON_LINES = ("application/jsonlines", "application/x-jsonlines", "application/jsonl", "application/x-ndjson")
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-
-Array = Union[TensorReader, TableReader]
 
 
 def bind(inputs: Inputs, request: Request) -> Dict[str, Any]:
@@ -30,7 +28,7 @@ def bind(inputs: Inputs, request: Request) -> Dict[str, Any]:
     if kind == JSON:
         arguments = _from_json(inputs, parse(request.body))
     elif kind == CSV:
-        arguments = _rows(inputs, rows_of_csv(_text(request), _array(inputs), parameters.get("header", "")))
+        arguments = _rows(inputs, rows_of_csv(_text(request), _taker(inputs), parameters.get("header", "")))
     elif kind in JSON_LINES:
         arguments = _rows(inputs, [_line(line) for line in _text(request).split("\n") if line.strip()])
     else:
@@ -74,10 +72,12 @@ def _from_json(inputs: Inputs, body: Any) -> Dict[str, Any]:
 def _from_split(inputs: Inputs, said: Any) -> Dict[str, Any]:
     if type(said) is not dict or type(said.get("data")) is not list or not said.keys() <= {"columns", "index", "data"}:
         raise BadInput(f'dataframe_split must be an object with "columns" and "data" (and "index"), got {shorten(said)}.')
-    array = _array(inputs)
-    if isinstance(array, TableReader) and "columns" in said:
-        return {array.field.name: array.read(said)}
-    return {array.field.name: array.read(said["data"])}
+    taker = _taker(inputs)
+    if isinstance(taker, TableReader) and "columns" in said:
+        return {taker.field.name: taker.read(said)}
+    if isinstance(taker, ValueReader) and type(said.get("columns")) is list:
+        return _rows(inputs, [dict(zip(map(str, said["columns"]), row)) if type(row) is list else row for row in said["data"]])
+    return {taker.field.name: taker.read(said["data"])}
 
 
 def _from_records(inputs: Inputs, said: Any) -> Dict[str, Any]:
@@ -99,8 +99,8 @@ def _from_instances(inputs: Inputs, said: Any) -> Dict[str, Any]:
 def _from_inputs(inputs: Inputs, said: Any) -> Dict[str, Any]:
     """TensorFlow Serving's column form: a tensor, or an object of tensors by input or by column."""
     if type(said) is not dict:
-        array = _array(inputs)
-        return {array.field.name: array.read(said)}
+        taker = _taker(inputs)
+        return {taker.field.name: taker.read(said)}
     table = inputs.array
     if isinstance(table, TableReader) and _names_columns(inputs, set(said)):
         return {table.field.name: table.read(_from_columns(table, said))}
@@ -134,26 +134,23 @@ _READ: Dict[str, Callable[[Inputs, Any], Dict[str, Any]]] = {
 }
 
 
-def _rows(inputs: Inputs, rows: List[Any]) -> Dict[str, Any]:
+def _rows(inputs: Inputs, rows: Any) -> Dict[str, Any]:
     """Rows as lists, or as objects by column; those of an array without column names count in their order."""
-    array = _array(inputs)
-    if isinstance(array, TensorReader) and rows and type(rows[0]) is dict:
+    taker = _taker(inputs)
+    if isinstance(taker, TensorReader) and rows and type(rows[0]) is dict:
         order = list(rows[0])
         for place, row in enumerate(rows):
             if type(row) is not dict or list(row) != order:
-                _refuse(array, place, "the same keys in the same order as row 0: this model's input is an array without column names", row)
+                message = "{}, row {}: expected the same keys in the same order as row 0, for want of column names in this model; got {}."
+                raise BadInput(message.format(taker.field.name, place, shorten(row)))
         rows = [next(iter(row.values())) if order == ["features"] else list(row.values()) for row in rows]
-    return {array.field.name: array.read(rows)}
+    return {taker.field.name: taker.read(rows)}
 
 
-def _refuse(array: Array, place: int, expected: str, got: Any) -> NoReturn:
-    raise BadInput(f"{array.field.name}, row {place}: expected {expected}, got {shorten(got)}.")
-
-
-def _array(inputs: Inputs) -> Array:
-    if inputs.array is None:
-        raise BadInput(f'This service has no table or tensor among its inputs ({inputs.names}); send {{"inputs": {{NAME: VALUE}}}}.')
-    return inputs.array
+def _taker(inputs: Inputs) -> Reader:
+    if inputs.rows is None:
+        raise BadInput(f'None of the inputs ({inputs.names}) takes rows; send {{"inputs": {{NAME: VALUE}}}}.')
+    return inputs.rows
 
 
 def _text(request: Request) -> str:

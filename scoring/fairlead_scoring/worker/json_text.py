@@ -34,7 +34,7 @@ def dump(value: Any) -> bytes:
             except TypeError:
                 pass  # keys that are numbers, integers above 64 bits
         return _dump_slowly(value)
-    except (TypeError, ValueError, RecursionError) as fault:
+    except Exception as fault:  # whatever a value's own methods raise
         raise EncodeFault(f"run() returned a {type(value).__name__} that cannot be written as JSON: {fault}.") from fault
 
 

@@ -19,13 +19,14 @@ HEAD = struct.Struct("<BBHII")  # version, kind, flags, id, payload length
 INLINE_LIMIT = 1 << 20
 PIECE = 1 << 16
 FDS_SPACE = socket.CMSG_SPACE(16 * 4)
+CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # a child of a script must not hold a link open
 
 # worker ⇄ front
 SCORE, ANSWERS, CHUNK, END, ACK, CANCEL, CONTROL = range(1, 8)
 # supervisor ⇄ worker
 CONFIG, BEAT, READY, FAILED, ATTACH, STOP = range(16, 22)
 # supervisor ⇄ front
-UP, ADD, RETIRE, RETIRED, DRAIN, DRAINED, OVERDUE, RECOVERED, NEWS, RELOAD = range(32, 42)
+UP, ADD, RETIRE, RETIRED, DRAIN, DRAINED, OVERDUE, RECOVERED, NEWS, GONE = range(32, 42)
 
 WITH_FDS = 1  # flag: descriptors belong to this frame
 IN_MEMFD = 2  # flag: the payload goes on in the frame's first descriptor
@@ -94,32 +95,58 @@ class Inbox:
         self._view = memoryview(self._buffer)
         self._held = b""
         self._fds: List[int] = []
+        self._large: Optional[memoryview] = None  # a frame that did not come at once: read straight into its place
+        self._filled = 0
 
     def receive(self, sock: socket.socket) -> List[Frame]:
         """Read once. Raises LinkClosed at the end, BlockingIOError when there is nothing on a non-blocking socket."""
-        size, ancillary, _, _ = sock.recvmsg_into([self._buffer], FDS_SPACE)
-        if not size:
-            raise LinkClosed("the other end has closed the link")
+        into = self._view if self._large is None else self._large[self._filled :]
+        size, ancillary, _, _ = sock.recvmsg_into([into], FDS_SPACE, CLOSE_ON_EXEC)
         if ancillary:
             self._take_in(ancillary)
+        if not size:
+            raise LinkClosed("the other end has closed the link")
+        if self._large is not None:
+            return self._fill(size)
         held = self._held + self._view[:size] if self._held else bytes(self._view[:size])
         return self._frames(held)
 
-    def _frames(self, held: bytes) -> List[Frame]:
+    def _fill(self, size: int) -> List[Frame]:
+        large = self._large
+        assert large is not None
+        self._filled += size
+        if self._filled < len(large):
+            return []
+        self._large = None
+        return self._frames(large)
+
+    def _frames(self, held: Union[bytes, memoryview]) -> List[Frame]:
         found: List[Frame] = []
         view, start = memoryview(held), 0
-        while len(held) - start >= HEAD.size:
-            version, kind, flags, ident, length = HEAD.unpack_from(held, start)
+        while len(view) - start >= HEAD.size:
+            version, kind, flags, ident, length = HEAD.unpack_from(view, start)
             if version != VERSION:
                 raise LinkClosed(f"the other end speaks frame version {version}, this one {VERSION}")
             end = start + HEAD.size + length
-            if len(held) < end:
-                break
-            fds = (self._fds.pop(0),) if flags & (WITH_FDS | IN_MEMFD) else ()
-            found.append(Frame(kind, flags, ident, view[start + HEAD.size : end], fds))
+            if len(view) < end:
+                self._make_room(view[start:], end - start)
+                return found
+            found.append(Frame(kind, flags, ident, view[start + HEAD.size : end], self._fds_of(flags)))
             start = end
-        self._held = held[start:]
+        self._held = bytes(view[start:])
         return found
+
+    def _make_room(self, begun: memoryview, size: int) -> None:
+        room = bytearray(size)
+        room[: len(begun)] = begun
+        self._large, self._filled, self._held = memoryview(room), len(begun), b""
+
+    def _fds_of(self, flags: int) -> Tuple[int, ...]:
+        if not flags & (WITH_FDS | IN_MEMFD):
+            return ()
+        if not self._fds:
+            raise LinkClosed("a descriptor was lost on the way")  # this process has too many open
+        return (self._fds.pop(0),)
 
     def _take_in(self, ancillary: Any) -> None:
         for level, kind, content in ancillary:
@@ -127,6 +154,9 @@ class Inbox:
                 fds = array.array("i")
                 fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
                 self._fds += fds
+                if not CLOSE_ON_EXEC:
+                    for fd in fds:
+                        os.set_inheritable(fd, False)
 
 
 class Link:

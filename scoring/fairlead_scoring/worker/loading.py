@@ -25,6 +25,7 @@ class Loaded(NamedTuple):
 
 def import_script(entry_script: Optional[Path], app_root: Path, source_dir: Optional[Path]) -> Loaded:
     """Raises ScriptFault. Without an entry script a module called `main` is imported."""
+    entry_script = app_root / entry_script if entry_script else None
     _put_first([app_root, entry_script.parent if entry_script else None, source_dir])
     module = _import_file(entry_script) if entry_script else _import_main(app_root)
     path = str(entry_script) if entry_script else str(module.__file__)
@@ -66,5 +67,7 @@ def _import_main(app_root: Path) -> ModuleType:
         if error.name == "main":
             raise ScriptFault(f"No entry script was named and there is no main.py in {app_root}.") from error
         raise while_loading("main.py", error) from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise while_loading("main.py", error) from error

@@ -16,16 +16,16 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from fairlead_scoring.errors import BootFault, RuntimeFault
+from fairlead_scoring.errors import RuntimeFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.worker import link
 from fairlead_scoring.worker.async_loop import serve_async
 from fairlead_scoring.worker.control import Control
-from fairlead_scoring.worker.exchange import Answer, Request
 from fairlead_scoring.worker.loop import serve
 from fairlead_scoring.worker.output import INIT_ID, REQUEST_ID, take_over
-from fairlead_scoring.worker.script import Script, ScriptFault, load
+from fairlead_scoring.worker.script import load
 from fairlead_scoring.worker.step import Overdue, Step
+from fairlead_scoring.worker.warm_up import warm_up
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -75,37 +75,9 @@ def _boot(config: Dict[str, Any], lines: LineWriter) -> Any:
         contract["sample"] = config["sample"]
     step = Step(script, contract, lines, timeout_ms=config["timeout_ms"])
     if config["warmup"]:
-        contract["warmup_ms"] = _warm_up(script, contract, step)
+        contract["warmup_ms"] = warm_up(script, contract, lines, declared=config.get("sample") is not None)
     REQUEST_ID.set("")
     return script, contract, step
-
-
-def _warm_up(script: Script, contract: Dict[str, Any], step: Step) -> Optional[float]:
-    """Answer the sample once before any traffic; a service that cannot is not ready."""
-    sample = contract.get("sample")
-    if sample is None or script.kind == "raw" or contract["async"]:
-        return None
-    body = sample.encode() if isinstance(sample, str) else json.dumps(sample).encode()
-    request = Request(body, request_id=INIT_ID, headers=[(b"content-type", b"application/json")])
-    started = time.perf_counter()
-    _accept(step.answer([request])[0])
-    spent = (time.perf_counter() - started) * 1000
-    if contract.get("batching"):
-        for answer in step.answer([request, request]):
-            _accept(answer)
-        if step.mismatch:
-            raise ScriptFault(f"The script asks for batching, but {step.mismatch}.")
-    return round(spent, 3)
-
-
-def _accept(answer: Answer) -> None:
-    body = answer.body
-    if answer.status != 200:
-        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else ""
-        raise BootFault(f"The sample was answered with {answer.status}: {text} Correct the sample, or the script, or set warmup to false.")
-    if not isinstance(body, bytes):
-        for _ in body:  # type: ignore[union-attr]
-            pass
 
 
 if __name__ == "__main__":

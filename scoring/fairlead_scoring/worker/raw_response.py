@@ -168,9 +168,10 @@ def _failed(said: List[Tuple[str, str]], status: int) -> Optional[bool]:
 def _body_of(response: Any) -> Any:
     if hasattr(response.response, "__aiter__"):
         return _async_stream(response)
-    if response.is_streamed:
-        return _stream(response)
     try:
+        if response.is_streamed:
+            iter(response.response)
+            return _stream(response)
         return b"".join(response.iter_encoded())
     except TypeError as error:
         kind = type(response.response).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import sys
@@ -15,7 +16,7 @@ from fairlead_scoring.worker.http_fields import Headers, MultiDict, parse_option
 from fairlead_scoring.worker.multipart import FileStorage, Form, form_of, is_form
 from fairlead_scoring.worker.raw_response import AMLResponse, is_response, to_answer
 
-__all__ = ["AMLRequest", "AMLResponse", "FileStorage", "is_raw", "is_response", "rawhttp", "to_answer"]
+__all__ = ["AMLRequest", "AMLResponse", "FileStorage", "blaming_the_script", "is_raw", "is_response", "rawhttp", "to_answer"]
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 REAL_MODULES = ("azureml_inference_server_http.api.aml_request", "azureml.contrib.services.aml_request")
@@ -36,6 +37,19 @@ def is_raw(run: Any) -> bool:
             return True
         layer = getattr(layer, "__wrapped__", None)
     return any(getattr(sys.modules.get(name), "_rawHttpRequested", False) for name in REAL_MODULES)
+
+
+def blaming_the_script(run: Callable[..., Any]) -> Callable[..., Any]:
+    """--strict-compat: a request without the JSON or the file that the script asks for is the script's failure, as on the Azure server."""
+
+    @functools.wraps(run)
+    def strict(**arguments: Any) -> Any:
+        try:
+            return run(**arguments)
+        except BadInput as bad:
+            raise ValueError(bad.message) from bad
+
+    return strict
 
 
 class BadRequest(BadInput):

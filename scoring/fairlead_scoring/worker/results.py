@@ -20,12 +20,12 @@ def unwrapped(result: Any, method: Any = None) -> Any:
 def records(result: Any) -> List[Any]:
     """One item per row: a DataFrame's rows as dicts, columns of equal length side by side, an array's rows."""
     if type(result).__name__ == "DataFrame":
-        rows: List[Any] = result.to_dict(orient="records")
-        return rows
+        frame: List[Any] = result.to_dict(orient="records")
+        return frame
     if isinstance(result, dict):
-        names, columns = list(map(str, result)), [plain_list(values) for values in result.values()]
-        sizes = {len(column) if isinstance(column, (list, tuple)) else None for column in columns}
-        return [result] if None in sizes or len(sizes) != 1 else [dict(zip(names, row)) for row in zip(*columns)]
+        columns = [plain_list(values) for values in result.values()]
+        sizes = {len(column) if isinstance(column, (list, tuple)) else -1 for column in columns}
+        return [result] if -1 in sizes or len(sizes) != 1 else [dict(zip(map(str, result), row)) for row in zip(*columns)]
     rows = plain_list(result)
     return list(rows) if isinstance(rows, (list, tuple)) else [rows]
 

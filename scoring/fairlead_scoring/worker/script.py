@@ -7,22 +7,25 @@ manifest, or describe()), `raw` (@rawhttp). Source: the Azure scoring server, an
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 from fairlead_scoring.declare import NOTE
 from fairlead_scoring.schema import DeclarationError, Signature
 from fairlead_scoring.worker import decorated, dialects
-from fairlead_scoring.worker.annotations import Convert, typed_of
-from fairlead_scoring.worker.encoding import encode, is_stream
-from fairlead_scoring.worker.exchange import Answer, BadInput, Request
+from fairlead_scoring.worker.annotations import typed_of
+from fairlead_scoring.worker.chunks import begun, begun_async, for_the_loop, is_stream
+from fairlead_scoring.worker.encoding import encode
+from fairlead_scoring.worker.exchange import Answer, BadInput, EncodeFault, Request
 from fairlead_scoring.worker.faults import ScriptFault, user_frames, while_initialising
 from fairlead_scoring.worker.json_text import dump
 from fairlead_scoring.worker.loading import Loaded, import_script
 from fairlead_scoring.worker.parameters import HEADERS, Parameters, parameters_of, refuse_extra
-from fairlead_scoring.worker.rawhttp import AMLRequest, is_raw, is_response, to_answer
+from fairlead_scoring.worker.rawhttp import AMLRequest, blaming_the_script, is_raw, is_response, to_answer
 from fairlead_scoring.worker.reading import object_of, text_of, titled_headers
 from fairlead_scoring.worker.shims import install
+from fairlead_scoring.worker.unfit import Convert
 
 __all__ = ["Script", "ScriptFault", "load", "user_frames"]
 
@@ -44,10 +47,12 @@ class Script:
         self.signature: Optional[Signature] = None
         self._described: Dict[str, Any] = {}
         self._dialects: Optional[dialects.Dialects] = None
-        self._parameters: Parameters = parameters_of(loaded.run, loaded.path)
+        self._parameters: Parameters = parameters_of(loaded.run, loaded.path, named_elsewhere=self._has_schema())
         self.wants_headers = self._parameters.wants_headers
         self._decorated: List[decorated.Decorated] = []
         self.kind = self._kind()
+        if self.kind == "raw" and self.options.get("strict_compat"):
+            self._run = blaming_the_script(loaded.run)
         self._bind: Callable[[Request], Dict[str, Any]] = {
             "text": self._bind_text,
             "raw": self._bind_raw,
@@ -61,16 +66,19 @@ class Script:
         if is_raw(self._run):
             if is_decorated:
                 raise ScriptFault(f"run() of {path} cannot be decorated with both @rawhttp and @input_schema.")
+            refuse_extra(self._parameters, path)
             return "raw"
         if is_decorated:
             self._decorated = decorated.inputs_of(self._run)
             return "schema"
         # A batched run() is a typed one: rows can only be stacked where they are declared.
-        says_types = any(self.options.get(name) for name in ("typed", "schema", "batched"))
-        if says_types or self._loaded.describe is not None:
+        if self.options.get("typed") or self.options.get("batched") or self._has_schema():
             return "typed"
         refuse_extra(self._parameters, path)
         return "text"
+
+    def _has_schema(self) -> bool:
+        return bool(self.options.get("schema")) or self._loaded.describe is not None
 
     def init(self) -> None:
         """The user's init(), then what it made known. Raises ScriptFault."""
@@ -100,13 +108,14 @@ class Script:
         except DeclarationError as error:
             raise ScriptFault(f"The schema of {self._loaded.path} makes no sense: {error}", error) from error
         except Exception as error:
-            raise ScriptFault(f"describe() of {self._loaded.path} raised {type(error).__name__}: {error}", error) from error
+            what = "Reading the annotations of run()" if self._loaded.describe is None else "describe()"
+            raise ScriptFault(f"{what} of {self._loaded.path} raised {type(error).__name__}: {error}", error) from error
         self._refuse_strangers(self.signature)
 
     def _refuse_strangers(self, signature: Signature) -> None:
         taken = {parameter.name for parameter in self._parameters.data}
         for field in signature.inputs:
-            if field.name not in taken:
+            if field.name not in taken and not self._parameters.takes_any:
                 raise ScriptFault(
                     "The schema declares the input '{}', but run() of {} takes {}.".format(field.name, self._loaded.path, ", ".join(sorted(taken)))
                 )
@@ -117,7 +126,7 @@ class Script:
         signature = self._signature_for_show()
         return {
             "kind": self.kind,
-            "inputs": signature.to_json()["inputs"] if signature else [],
+            "inputs": [_as_json(field) for field in signature.to_json()["inputs"]] if signature else [],
             "output": signature.to_json().get("output") if signature else None,
             "swagger": decorated.swagger_of(self._run) if self.kind == "schema" else None,
             "sample": self._described.get("sample"),
@@ -153,7 +162,7 @@ class Script:
     def _batching(self) -> Optional[Dict[str, Any]]:
         """Raises ScriptFault when the script asks for batching and cannot be batched (DECISIONS 12)."""
         asked = self.options.get("batched")
-        if not asked:
+        if not asked or self._described.get("batching") is False:  # one template, many models: only describe() knows whether rows stack
             return None
         stackable = decorated.stackable_of(self._decorated) if self.kind == "schema" else dialects.stackable_of(self.signature)
         why = ""
@@ -182,10 +191,8 @@ class Script:
         return {self._parameters.first: AMLRequest.of(request)}
 
     def _bind_decorated(self, request: Request) -> Dict[str, Any]:
-        if request.dialect == "score" or self._dialects is None:
-            arguments = _named(object_of(request), self._parameters)
-        else:
-            arguments = self._dialects.bind(request)
+        other = self._dialects if request.dialect != "score" else None
+        arguments = other.bind(request) if other else _named(object_of(request), self._parameters)
         if not self.options.get("strict_compat"):
             decorated.convert(self._decorated, arguments)
         return arguments
@@ -195,10 +202,18 @@ class Script:
         return self._dialects.bind(request)
 
     def run(self, arguments: Dict[str, Any]) -> Any:
-        return self._run(**arguments)
+        """User code: whatever is raised here is the script's fault, up to the first item of a stream. An awaitable of an `async def run`."""
+        result = self._run(**arguments)
+        return begun_async(result) if self.is_async else begun(result)
 
     def encode(self, result: Any, request: Request) -> Answer:
         """Raises EncodeFault."""
+        answer = self._encode(result, request)
+        if self.is_async:
+            answer.body = for_the_loop(answer.body)
+        return answer
+
+    def _encode(self, result: Any, request: Request) -> Answer:
         if is_response(result):
             raw: Answer = to_answer(result)
             return raw
@@ -219,6 +234,15 @@ def _merged(run: Callable[..., Any], options: Dict[str, Any]) -> Dict[str, Any]:
     if options.get("batching"):
         note["batched"] = {"max_rows": 256, "max_wait_ms": 0.0, **options["batching"]}
     return {**note, **{name: value for name, value in options.items() if value is not None and name != "batching"}}
+
+
+def _as_json(field: Dict[str, Any]) -> Dict[str, Any]:
+    """A default may be any Python value, such as an Enum; what JSON cannot show is shown as null."""
+    try:
+        shown: Dict[str, Any] = json.loads(dump(field))
+    except EncodeFault:
+        shown = {**field, "default": None}
+    return shown
 
 
 def _named(body: Dict[str, Any], parameters: Parameters) -> Dict[str, Any]:

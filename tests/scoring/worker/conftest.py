@@ -21,7 +21,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield Bench(tmp_path / "app", LineWriter(sink.fileno(), form="json"), log)
     sys.path[:] = path
     for name, module in list(sys.modules.items()):
-        of_the_script = str(getattr(module, "__file__", None) or "").startswith(str(tmp_path))
+        of_the_script = any(place.startswith(str(tmp_path)) for place in [str(getattr(module, "__file__", "")), *map(str, getattr(module, "__path__", []))])
         if name == MODULE_NAME or (name not in modules and of_the_script):
             del sys.modules[name]
     schemas = sys.modules.get("inference_schema.schema_util")

@@ -188,3 +188,18 @@ def test_a_stream_has_no_predictions() -> None:
     assert request.reply is not None
     with pytest.raises(EncodeFault, match="only /score can pass on"):
         request.reply(iter([1]))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"]]}}, "application/json"),
+        ({"dataframe_records": [{"a": 1, "b": "x"}]}, "application/json"),
+        ({"inputs": {"data": [{"a": 1, "b": "x"}]}}, "application/json"),
+        ("a,b\n1,x\n", "text/csv"),
+        ('{"a": 1, "b": "x"}', "application/jsonlines"),
+    ],
+)
+def test_undeclared_columns_come_as_records(body: Any, kind: str) -> None:
+    loose = Dialects(Signature((Field("data", Value({"type": "array", "items": {"type": "object"}})),)), converters={"data": pd.DataFrame})
+    assert asked(loose, body, kind)[0]["data"].to_dict(orient="records") == [{"a": 1, "b": "x"}]

@@ -1,7 +1,7 @@
-"""Shims (placeholder until the compat branch lands)."""
+"""Azure ML's modules for scripts whose environment lacks them: what a scoring script uses works, the rest says what to do instead."""
 
 from __future__ import annotations
 
+from fairlead_scoring.worker.shims.finder import install
 
-def install() -> None:
-    """Nothing yet."""
+__all__ = ["install"]

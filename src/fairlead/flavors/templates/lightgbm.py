@@ -3,6 +3,8 @@
 {"data": [[...], ...], "method": "predict"} answers {"predict": [...]}: class numbers for a classifier. null is a missing value.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from typing import Any

@@ -3,6 +3,8 @@
 It runs whatever code the folder brings, so it is served only where unsafe formats are allowed. The signature of the folder is the schema.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import fairlead_scoring

@@ -4,6 +4,8 @@ One input: {"data": [...]}; several: one key per argument of forward(). Answers 
 TorchScript does not keep the shape of its inputs, so any goes; a declared schema is stricter.
 """
 
+from __future__ import annotations
+
 import zipfile
 from typing import Any
 
@@ -31,7 +33,7 @@ def init() -> None:
         module, platform = program.module().to(device), "pytorch_export"
         names, types = exported_inputs(program)
         return
-    module = torch.jit.load(path, map_location=device).eval()  # type: ignore[no-untyped-call]
+    module = torch.jit.load(path, map_location=device).eval()
     names = [each.name for each in module.forward.schema.arguments[1:]] if hasattr(module.forward, "schema") else ["data"]
     floats = [str(each.dtype).split(".")[-1] for each in module.parameters() if each.is_floating_point()]
     types = [((floats or ["float32"])[0], None)] * len(names)
@@ -51,7 +53,8 @@ def describe() -> dict[str, Any]:
     said = Signature(inputs, Field("output", Value({"type": "object"}))).to_json()
     known = all(shape is not None for _, shape in types)
     sample = {each.name: zeros(each.type) for each in inputs} if known else None
-    return {**said, "sample": sample, "platform": platform, "defaults": {}}
+    stackable = len(types) == 1 and (types[0][1] or (-1,))[0] == -1
+    return {**said, "batching": stackable, "sample": sample, "platform": platform, "defaults": {}}
 
 
 def exported_inputs(program: Any) -> tuple[list[str], list[tuple[str, tuple[int, ...] | None]]]:

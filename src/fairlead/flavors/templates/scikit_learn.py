@@ -4,6 +4,8 @@
 no-code deployment did. One thread per worker: scikit-learn's own threads cost more than they give on the few rows of a request.
 """
 
+from __future__ import annotations
+
 import os
 import pickle
 import zipfile
@@ -181,6 +183,8 @@ def column_kinds(estimator: Any, names: list[Any]) -> dict[Any, tuple[str, bool,
 
 
 def branch_kinds(branch: Any, columns: list[Any], later_takes_nulls: bool) -> dict[Any, tuple[str, bool, tuple[Any, ...] | None]]:
+    if type(branch).__name__ == "FunctionTransformer" and branch.func is None:
+        branch = "passthrough"  # what a fitted ColumnTransformer of scikit-learn 1.4 and later puts in its place
     if isinstance(branch, str):
         return dict.fromkeys(columns, ("object", True, None) if branch == "drop" else ("float64", later_takes_nulls, None))
     chain = steps(branch)

@@ -3,6 +3,8 @@
 One input: {"data": [...]}; several: one key per input. Answers one key per output of the signature.
 """
 
+from __future__ import annotations
+
 import os
 from typing import Any
 
@@ -36,7 +38,7 @@ def init() -> None:
     signatures = kept.signatures
     if not signatures:
         raise TypeError("The SavedModel has no signature. Save it with signatures={'serving_default': ...}, or with model.export().")
-    call = signatures["serving_default" if "serving_default" in signatures else sorted(signatures)[0]]
+    call = signatures["serving_default" if "serving_default" in signatures else min(signatures)]
     specs = call.structured_input_signature[1]
     inputs = [(name, "str" if spec.dtype == tensorflow.string else spec.dtype.name, size(spec.shape)) for name, spec in sorted(specs.items())]
 
@@ -55,7 +57,8 @@ def describe() -> dict[str, Any]:
     said = Signature(fields, Field("output", Value({"type": "object"}))).to_json()
     known = all(shape is not None for _, _, shape in inputs)
     sample = {each.name: zeros(each.type) for each in fields} if known else None
-    return {**said, "sample": sample, "platform": platform, "defaults": {}}
+    stackable = one and (inputs[0][2] or (-1,))[0] == -1
+    return {**said, "batching": stackable, "sample": sample, "platform": platform, "defaults": {}}
 
 
 def keras_call(**feed: Any) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 {"data": [[...], ...], "method": "predict"} answers {"predict": [...]}: class numbers for a classifier, as XGBClassifier gives them. null is a missing value.
 """
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,0 +1,74 @@
+"""The sample, answered before any traffic: a service that cannot answer a sample that somebody declared is not ready (DECISIONS 8)."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Dict, Optional
+
+from fairlead_scoring.errors import BootFault
+from fairlead_scoring.lines import LineWriter
+from fairlead_scoring.worker.exchange import Answer, Request
+from fairlead_scoring.worker.output import INIT_ID
+from fairlead_scoring.worker.script import Script, ScriptFault
+from fairlead_scoring.worker.step import Step
+
+
+class NotAnswered(BootFault):
+    """The sample was answered with an error."""
+
+
+def warm_up(script: Script, contract: Dict[str, Any], lines: LineWriter, *, declared: bool) -> Optional[float]:
+    """Milliseconds that it took. Raises NotAnswered, or ScriptFault when batching turns out not to work.
+
+    A sample that a flavor's describe() made up of zeros proves nothing when it fails: it is dropped, with a warning.
+    """
+    if declared:
+        return _answer(script, contract, Step(script, contract, lines))
+    heard = FirstWords()
+    try:
+        return _answer(script, contract, Step(script, contract, heard))
+    except NotAnswered as refused:
+        contract["sample"] = None
+        for field in contract["inputs"]:
+            field.pop("example", None)
+        reason = heard.words or str(refused)
+        lines.say("warning", "worker", f"No sample is known for this model; made-up values failed ({reason}). Give a real one with --sample FILE.")
+        return None
+
+
+class FirstWords(LineWriter):
+    """Keeps the first line that is said, and writes none."""
+
+    def __init__(self) -> None:
+        self.words = ""
+
+    def say(self, _level: str, _source: str, message: str, **_fields: Any) -> None:
+        self.words = self.words or message.split("\n", 1)[0]
+
+
+def _answer(script: Script, contract: Dict[str, Any], step: Step) -> Optional[float]:
+    sample = contract.get("sample")
+    if sample is None or script.kind == "raw" or contract["async"]:
+        return None
+    body = sample.encode() if isinstance(sample, str) else json.dumps(sample).encode()
+    request = Request(body, request_id=INIT_ID, headers=[(b"content-type", b"application/json")])
+    started = time.perf_counter()
+    _accept(step.answer([request])[0])
+    spent = (time.perf_counter() - started) * 1000
+    if contract.get("batching"):
+        for answer in step.answer([request, request]):
+            _accept(answer)
+        if step.mismatch:
+            raise ScriptFault(f"The script asks for batching, but {step.mismatch}.")
+    return round(spent, 3)
+
+
+def _accept(answer: Answer) -> None:
+    body = answer.body
+    if answer.status != 200:
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else ""
+        raise NotAnswered(f"The sample was answered with {answer.status}: {text} Correct the sample, or the script, or set warmup to false.")
+    if not isinstance(body, bytes):
+        for _ in body:  # type: ignore[union-attr]
+            pass

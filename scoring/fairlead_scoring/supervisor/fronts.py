@@ -65,6 +65,11 @@ class Fronts:
         self._register(front.control, lambda frame: self._said(front, frame), lambda: self._closed(front))
 
     # Workers for the fronts.
+    @property
+    def are_linked(self) -> bool:
+        """Whether a front has been given the ready workers: only then does the service answer."""
+        return any(front.is_linked for front in self.records)
+
     def attach(self, record: WorkerRecord) -> None:
         for front in self.records:
             if front.is_up and not front.is_draining:

@@ -236,7 +236,7 @@ class Supervisor:
             said = [failure["message"], failure.get("frames", ""), *failure.get("last_lines", [])]
             sys.stderr.write("\n".join(part.rstrip() for part in said if part) + "\n")
             self._exit_code = failure["exit_code"]
-        elif self._crew.active and not self._told_ready:
+        elif self._crew.active and self._fronts.are_linked and not self._told_ready:
             self._say_ready()
 
     def _stop(self, grace: float) -> None:

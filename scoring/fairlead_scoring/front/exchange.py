@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fairlead_scoring.front.routes import Route
 
 NO_BODY = frozenset((204, 304))
+BROKEN_EVENT = b'\n\nevent: error\ndata: {"message": "An unexpected error ended the stream. Check the logs for more info."}\n\n'
 
 
 def status_line(status: int) -> bytes:
@@ -33,9 +34,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "answered", "batch_rows", "body", "broken", "cancelled_at", "chunked", "complete", "connection", "dialect", "expects_continue", "fields", "gone",
-        "headers", "http_10", "ident", "ids", "keep_alive", "last_chunk_at", "method", "owed_acks", "path", "query", "queue_ms", "queued_at", "refusal",
-        "revision", "route", "run_ms", "sent_bytes", "started", "started_streaming", "status", "target", "url", "worker",
+        "answered", "batch_rows", "body", "broken", "cancelled_at", "chunked", "complete", "connection", "dialect", "expects_continue", "fields",
+        "gone", "headers", "http_10", "ident", "ids", "keep_alive", "last_chunk_at", "method", "of_events", "owed_acks", "path", "query", "queue_ms",
+        "queued_at", "refusal", "revision", "route", "run_ms", "sent_bytes", "started", "started_streaming", "status", "target", "url", "worker",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -54,6 +55,7 @@ class Exchange:
         self.answered = False
         self.gone = False
         self.broken = False  # the answer was cut
+        self.of_events = False  # the answer is a stream of server-sent events
         self.started_streaming = False
         self.chunked = False
         self.refusal: tuple[int, str] | None = None
@@ -104,6 +106,7 @@ class Exchange:
         """Answer chunk by chunk: `send_chunk` as often as wanted, then `end_stream`."""
         self.status = status
         self.started_streaming = True
+        self.of_events = b"text/event-stream" in head
         self.chunked = not self.http_10 and status not in NO_BODY
         if self.http_10:
             self.keep_alive = False
@@ -127,10 +130,15 @@ class Exchange:
         self._finish()
 
     def break_stream(self) -> None:
-        """The answer cannot be finished: the connection is cut, so that the client does not take half for whole."""
+        """The answer cannot be finished: a last event says so; else the connection is cut, so that the client does not take half for whole."""
         if self.gone or self.answered:
             return
-        self.answered = self.broken = True
+        self.broken = True
+        if self.of_events:
+            self.send_chunk(BROKEN_EVENT)
+            self.end_stream()
+            return
+        self.answered = True
         self.connection.front.note_answer(self)
         self.connection.abort()
 

@@ -186,6 +186,9 @@ class FrontProcess:
         self._control.close()
         if self._drain.is_set():
             return
+        if not self._front.pool.workers:
+            self._drain.set()  # nothing is loaded, so there is nothing to save
+            return
         self._lines.say("error", "front", "The supervisor has ended unasked; a new one takes over.")
         self._hear_from(link.Link(self._resurrection.start(self._front.pool.workers.values())))
         self._tell(link.UP, {"pid": os.getpid()})

@@ -55,7 +55,7 @@ class RemoteWorker:
             exchange.worker = self.ident
             exchange.revision = self.revision
             meta = b""
-            if wants_headers or exchange.method != b"POST" or exchange.query or exchange.dialect:
+            if wants_headers or exchange.method != b"POST" or exchange.query or exchange.dialect or b"event-stream" in exchange.header(b"accept"):
                 meta = pack_meta(exchange.path.decode("latin-1"), exchange.query, exchange.headers)
             assert exchange.ids is not None
             body = exchange.body

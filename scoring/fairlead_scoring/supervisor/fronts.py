@@ -64,14 +64,12 @@ class Fronts:
         self.records.append(front)
         self._register(front.control, lambda frame: self._said(front, frame), lambda: self._closed(front))
 
-    @property
-    def serving(self) -> FrontRecord | None:
-        """The one that accepts connections, once it is up and no other is on its way in or out."""
-        if len(self.records) == 1 and self.records[0].is_up and not self.records[0].is_draining:
-            return self.records[0]
-        return None
-
     # Workers for the fronts.
+    @property
+    def are_linked(self) -> bool:
+        """Whether a front has been given the ready workers: only then does the service answer."""
+        return any(front.is_linked for front in self.records)
+
     def attach(self, record: WorkerRecord) -> None:
         for front in self.records:
             if front.is_up and not front.is_draining:
@@ -126,6 +124,15 @@ class Fronts:
                 other.is_draining = True
                 other.control.tell(link.DRAIN, {"grace": self._options.drain_grace})
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether none is being started: only then can this supervisor be replaced without one being forgotten."""
+        return self._start_at is None and bool(self.records) and all(front.is_up for front in self.records)
+
+    @property
+    def _serving_pid(self) -> int | None:
+        return next((front.pid for front in reversed(self.records) if front.is_up and not front.is_draining), None)
+
     # How a front ends.
     def drain(self, grace: float) -> None:
         """All of them, for good."""
@@ -178,13 +185,9 @@ class Fronts:
                 self._lines.say("error", "supervisor", f"The front (pid {front.pid}) has been silent for {allowed:.0f} s and is replaced.")
                 send_signal(front.pid, signal.SIGKILL)
 
-    @property
-    def _front_pid(self) -> int | None:
-        return next((front.pid for front in reversed(self.records) if front.is_up), None)
-
     def tell_news(self) -> None:
         """What /status, /readyz and /metrics say about processes: at each change, and every few seconds."""
-        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self._front_pid}
+        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self._serving_pid}
         said = json.dumps({**news, "workers": [{**worker, "resident": None} for worker in news["workers"]]})
         now = time.monotonic()
         if said != self._last_news or now - self._last_news_at > NEWS_AT_LEAST_EVERY:

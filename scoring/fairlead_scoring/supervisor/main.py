@@ -6,6 +6,8 @@ import errno
 import os
 import socket
 import sys
+import tempfile
+from pathlib import Path
 
 from fairlead_scoring.errors import BootFault, RuntimeFault
 from fairlead_scoring.lines import LineWriter
@@ -35,14 +37,17 @@ def _serve(options: ServeOptions) -> int:
         lines.say("warning", "supervisor", said)
     if options.metrics_port is not None:
         listeners.append(listen(options.host, options.metrics_port))
-    return Supervisor(options, lines, listeners).run()
+    return Supervisor(options, lines, listeners, Path(tempfile.mkdtemp(prefix="fairlead-"))).run()
 
 
 def _adopt(fd: int) -> int:
     taken = handoff.receive(fd)
     lines = log_of(taken.options, taken.log_fd)
     listeners = [socket.socket(fileno=number) for number in taken.listener_fds]
-    supervisor = Supervisor(taken.options, lines, listeners)
+    if not handoff.is_alone(taken):
+        handoff.send_home(taken)
+        return 0
+    supervisor = Supervisor(taken.options, lines, listeners, Path(taken.folder))
     supervisor.take_over(taken)
     return supervisor.run()
 

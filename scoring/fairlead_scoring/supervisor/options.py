@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead_scoring.errors import UsageFault
+from fairlead_scoring.lines import LEVELS
 
 OTHERS_VARIABLES = (
     "FAIRLEAD_URL",
@@ -195,6 +196,13 @@ def _flag(name: str, text: str) -> bool:
     return lowered in TRUE
 
 
+def _level(name: str, text: str) -> str:
+    level = {"warn": "warning", "fatal": "critical"}.get(text.lower(), text.lower())
+    if level not in LEVELS:
+        raise UsageFault(f"{name} is '{text}'; use one of {', '.join(LEVELS)}.")
+    return level
+
+
 # variable → (option, how to read it)
 VARIABLES: dict[str, tuple[str, Any]] = {
     "AZUREML_ENTRY_SCRIPT": ("entry_script", None),
@@ -228,7 +236,7 @@ def _from_variables(variables: dict[str, str]) -> dict[str, Any]:
         elif kind == "only true":
             said[option] = text == "true"
         elif kind == "level":
-            said[option] = {"warn": "warning", "fatal": "critical"}.get(text.lower(), text.lower())
+            said[option] = _level(name, text)
         elif kind is bool:
             said[option] = _flag(name, text)
         elif kind is not None:
@@ -278,7 +286,7 @@ def _add_limits_and_logs(parser: argparse.ArgumentParser) -> None:
     add("--max-body", dest="limit_body", type=int, help="bytes of a request's body (default 100 MiB)")
     add("--log-file", help="append log lines to this file (default: standard output)")
     add("--log-form", choices=("auto", "json", "text"), help="default: text on a terminal, else json")
-    add("--log-level", choices=("debug", "info", "warning", "error", "critical"))
+    add("--log-level", choices=tuple(LEVELS))
     add("--config_file", help="JSON file with the variables of the Azure server")
     add("--banner", action="store_const", const=True, help="say on standard output where the service is, once it is ready")
     add("--notice", dest="notices", action="append", help=argparse.SUPPRESS)

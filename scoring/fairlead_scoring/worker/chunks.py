@@ -32,10 +32,17 @@ def begun(result: Any) -> Any:
     return Items(result) if is_stream(result) else result
 
 
+class Exited(Exception):
+    """The script asked its process to end. It has other requests to answer, and so this is a failure like any other."""
+
+
 async def begun_async(result: Any) -> Any:
     """The same for an `async def run`; its items are asynchronous even where the script's are not."""
-    if inspect.isawaitable(result):
-        result = await result
+    try:
+        if inspect.isawaitable(result):
+            result = await result
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise Exited(repr(error)) from error
     if not is_stream(result):
         return result
     items = AsyncItems(result if hasattr(result, "__anext__") else one_by_one(result))
@@ -75,7 +82,7 @@ class Items:
     def __init__(self, items: Iterator[Any]) -> None:
         self._items = items
         self._first: List[Any] = []
-        for item in items:
+        for item in items:  # its first, if there is one
             self._first.append(item)
             break
 
@@ -83,7 +90,10 @@ class Items:
         return self
 
     def __next__(self) -> Any:
-        return self._first.pop() if self._first else next(self._items)
+        try:
+            return self._first.pop() if self._first else next(self._items)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise Exited(repr(error)) from error
 
     def close(self) -> None:
         close = getattr(self._items, "close", None)
@@ -99,7 +109,7 @@ class AsyncItems:
         self._first: List[Any] = []
 
     async def take_first(self) -> None:
-        async for item in self._items:
+        async for item in self:
             self._first.append(item)
             break
 
@@ -107,7 +117,10 @@ class AsyncItems:
         return self
 
     async def __anext__(self) -> Any:
-        return self._first.pop() if self._first else await self._items.__anext__()
+        try:
+            return self._first.pop() if self._first else await self._items.__anext__()
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise Exited(repr(error)) from error
 
     async def aclose(self) -> None:
         close = getattr(self._items, "aclose", None)

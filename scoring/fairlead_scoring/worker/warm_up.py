@@ -15,7 +15,6 @@ from fairlead_scoring.worker.output import INIT_ID
 from fairlead_scoring.worker.script import Script, ScriptFault
 from fairlead_scoring.worker.step import Step
 
-
 Loop = Optional[asyncio.AbstractEventLoop]  # of a script whose run() is a coroutine
 
 
@@ -48,7 +47,7 @@ class FirstWords(LineWriter):
     def __init__(self) -> None:
         self.words = ""
 
-    def say(self, _level: str, _source: str, message: str, **_fields: Any) -> None:
+    def say(self, level: str, source: str, message: str, **fields: Any) -> None:  # noqa: ARG002 - the signature is the writer's
         self.words = self.words or message.split("\n", 1)[0]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from fairlead_scoring.worker.faults import ScriptFault
 from fairlead_scoring.worker.script import Script
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.scoring.worker.bench import Bench
 
@@ -171,3 +173,32 @@ def test_both_decorators_are_refused(bench: Bench) -> None:
     raw = "from fairlead_scoring.worker.rawhttp import rawhttp\n"
     with pytest.raises(ScriptFault, match=r"cannot be decorated with both @rawhttp and @input_schema"):
         bench.load(HEAD + raw + "@rawhttp\n@input_schema('data', ROWS)\ndef run(data): return data\n")
+
+
+CELLS = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False, width=32) | st.sampled_from(["x", "1", "2024-01-02"])
+GRID = st.lists(st.lists(CELLS, max_size=3) | CELLS, max_size=3)
+FRAME = st.lists(st.dictionaries(st.sampled_from("abc"), CELLS, max_size=3), max_size=3) | GRID
+DEEP = st.fixed_dictionaries({}, optional={"n": CELLS, "rows": GRID, "many": st.lists(st.dictionaries(st.just("k"), CELLS)), "z": CELLS}) | CELLS
+TYPES = {
+    "NumpyParameterType(numpy.array([[1.0, 2.0]]))": GRID,
+    "NumpyParameterType(numpy.array([[1, 2]]))": GRID,
+    "NumpyParameterType(numpy.array(['a']), enforce_shape=False)": GRID,
+    "PandasParameterType(pandas.DataFrame({'a': [1], 'b': ['x']}))": FRAME,
+    "PandasParameterType(pandas.DataFrame({'a': [1.5], 'b': [True]}), enforce_shape=False)": FRAME,
+    "S(1)": CELLS,
+    "S([S({'k': S('a')})])": st.lists(st.dictionaries(st.just("k"), CELLS)) | CELLS,
+    "S({'rows': ROWS, 'n': S(1.5), 'many': S([S({'k': S('a')})])})": DEEP,
+}
+
+
+@pytest.mark.parametrize("declared", TYPES)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_the_library_takes_is_answered_alike_and_what_it_does_not_take_is_a_400(bench: Bench, declared: str, data: st.DataObject) -> None:
+    source = HEAD + f"@input_schema('value', {declared})\ndef run(value): return [type(value).__name__, repr(value)]\n"
+    body = {"value": data.draw(TYPES[declared])}
+    strict = bench.answer(bench.load(source, strict_compat=True), body)
+    ours = bench.answer(bench.load(source), body)
+    assert strict.status in (200, 500)
+    assert (ours.status, ours.failed) == ((200, False) if strict.status == 200 else (400, False))
+    assert ours.body == strict.body or strict.status == 500

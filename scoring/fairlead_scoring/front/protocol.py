@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WRITE_HIGH_WATER = 1 << 20
 READ_MOST = 256 * 1024  # what a transport hands over at once
+DISCARD_LEAST = 64 << 20  # bytes of a refused request that are read so that its client sees the answer
 PIPELINE_MOST = 256  # further requests of one read are a flood, not a pipeline
 
 
@@ -367,7 +368,7 @@ class Connection(asyncio.Protocol):
 
     def _discard(self, size: int) -> None:
         self.discarded += size
-        if self.discarded > 2 * self.limits.body:
+        if self.discarded > max(DISCARD_LEAST, 2 * self.limits.body):
             self.abort()
 
     def _give_up_waiting(self) -> None:

@@ -257,10 +257,10 @@ def _show(reply: Reply, service: Service, *, written: Path | None) -> None:
     console.print()
     content = reply.content
     if written is not None:
-        console.print(f"{len(reply.body)} bytes in {written}", markup=False)
+        console.print(f"{len(reply.body)} bytes in {written}", markup=False, soft_wrap=True)
     elif content is None:
         console.print(f"{len(reply.body)} bytes of {reply.headers.get('content-type', 'something')}; keep them with --output FILE.", markup=False)
     elif isinstance(content, str):
-        console.print(content, markup=False)
+        console.print(content, markup=False, soft_wrap=True)
     else:
         console.print_json(json.dumps(content))

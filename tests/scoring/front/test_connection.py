@@ -327,7 +327,9 @@ def test_lingering_has_an_end(hold: Hold) -> None:
     slow, flood = one.connect(), one.connect()
     for client in (slow, flood):
         client.send(get("/score", "content-length: 999999", method="POST"))
-    flood.send(b"a" * 3000)
+    piece = b"a" * (1 << 20)
+    for _ in range(65):
+        flood.send(piece)
     one.pass_time(4)
     assert [flood.transport.ended, slow.transport.ended] == ["aborted", ""]
     one.pass_time(2)

@@ -49,7 +49,7 @@ def test_metrics_are_what_prometheus_reads(typed: Service) -> None:
         assert typed.post("/score", {"data": [1]}).json() == [2.0]
     typed.post("/score", {"data": "x"})
     typed.get("/none")
-    families = {family.name: family for family in text_string_to_metric_families(typed.get("/metrics").text)}  # type: ignore[no-untyped-call]
+    families = {family.name: family for family in text_string_to_metric_families(typed.get("/metrics").text)}
     assert {name: family.type for name, family in families.items()} == FAMILIES
     requests = {(sample.labels["route"], sample.labels["code"]): sample.value for sample in families["fairlead_requests"].samples}
     assert requests["score", "200"] >= 5
@@ -64,7 +64,7 @@ def test_metrics_are_what_prometheus_reads(typed: Service) -> None:
 def test_metrics_are_also_given_as_openmetrics(typed: Service) -> None:
     reply = typed.get("/metrics", {"accept": "application/openmetrics-text; version=1.0.0"})
     assert reply.headers["content-type"].startswith("application/openmetrics-text")
-    assert "fairlead_requests" in {family.name for family in openmetrics.text_string_to_metric_families(reply.text)}
+    assert "fairlead_requests" in {family.name for family in openmetrics.text_string_to_metric_families(reply.text)}  # type: ignore[no-untyped-call]
 
 
 def test_status_says_what_runs(typed: Service) -> None:

@@ -114,8 +114,9 @@ ALL = (
     Peer(name="fairlead-compiled", environment="fairlead", command=_compiled, method="predict"),
 )
 INLINE = Peer(name="inline", environment="asgi", command=_uvicorn("inline_app"))
+BARE_CONTRACT = Peer(name="bare-contract", environment="asgi", command=_uvicorn("inline_app"), has_model=False)
 CONSTANT = Peer(name="fairlead-constant", environment="fairlead", command=_constant, has_model=False)
-BY_NAME = {peer.name: peer for peer in (*ALL, INLINE, CONSTANT)}
+BY_NAME = {peer.name: peer for peer in (*ALL, INLINE, BARE_CONTRACT, CONSTANT)}
 
 
 @contextlib.contextmanager
@@ -157,6 +158,7 @@ def _environment(peer: Peer, model: str) -> dict[str, str]:
     kept |= {"PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV": str(binaries.parent), **THREADS}
     kept |= {"UVICORN_ACCESS_LOG": "false", "UVICORN_LOG_LEVEL": "warning", "AML_APP_ROOT": str(APPS)}
     kept |= {"MLFLOW_DISABLE_TELEMETRY": "true", "BENTOML_DO_NOT_TRACK": "true", "RAY_USAGE_STATS_ENABLED": "0"}
+    kept["XDG_CACHE_HOME"] = str(LOGS / "cache")
     if peer.has_model:
         kept["BENCH_MODEL"] = str(models.model_file(model))
     return kept

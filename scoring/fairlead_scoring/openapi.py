@@ -98,6 +98,8 @@ def _input(contract: Dict[str, Any], version: str) -> Dict[str, Any]:
     fields = [Field.from_json(each) for each in contract["inputs"]]
     properties = {each.name: each.json_schema(version) for each in fields}
     out: Dict[str, Any] = {"type": "object", "properties": properties}
+    if contract.get("kind") == "typed":  # decorated scripts ignore what they do not know, as on the Azure server
+        out["additionalProperties"] = False
     required = [each.name for each in fields if each.required]
     if required:
         out["required"] = required

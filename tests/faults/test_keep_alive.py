@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -89,3 +91,14 @@ def _read_to_end(connection: socket.socket) -> bytes:
     while (part := connection.recv(65536)) and time.monotonic() < deadline:
         parts.append(part)
     return b"".join(parts)
+
+
+def test_a_stop_that_comes_while_the_supervisor_replaces_itself_is_not_lost(subject: Subjects) -> None:
+    for pause in (0.0, 0.02, 0.05, 0.1, 0.2):
+        service = subject(versioned(1))
+        pid = service.status()["supervisor_pid"]
+        os.kill(pid, signal.SIGUSR2)
+        threading.Event().wait(pause)
+        os.kill(pid, signal.SIGTERM)
+        assert service.service.wait_exit(15) == 0, f"SIGTERM {pause} s after SIGUSR2; {service.log_text()[-2000:]}"
+        until(lambda service=service: not service.service.processes(), "all processes to end")  # type: ignore[misc]

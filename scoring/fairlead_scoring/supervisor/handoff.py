@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from fairlead_scoring.supervisor.child import FrontRecord, WorkerRecord
+from fairlead_scoring.supervisor.child import Control, FrontRecord, WorkerRecord
 from fairlead_scoring.supervisor.options import ServeOptions
-from fairlead_scoring.worker.link import in_memfd
+from fairlead_scoring.worker.link import DRAIN, in_memfd
 
 
 @dataclass(kw_only=True)
@@ -23,7 +25,7 @@ class Handoff:
     front_pid: int
     front_fd: int
     workers: list[dict[str, Any]]
-    folder: str | None = None
+    folder: str
     front_is_child: bool = False  # workers say so each for itself
     replaces_front: bool = False
 
@@ -68,6 +70,31 @@ def _left(record: WorkerRecord) -> dict[str, Any]:
         "output_fd": record.output_fd,
         "is_child": record.is_child,
     }
+
+
+def lock(folder: Path) -> int:
+    """The service's lock, held while the descriptor is open. Raises BlockingIOError when another supervisor has it."""
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def is_alone(taken: Handoff) -> bool:
+    """False when another supervisor has taken the service over already: two fronts were up, and each started one."""
+    try:
+        os.close(lock(Path(taken.folder)))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def send_home(taken: Handoff) -> None:
+    """Let the front that called finish what it has; the other one serves."""
+    Control(socket.socket(fileno=taken.front_fd)).tell(DRAIN, {"grace": taken.options.drain_grace})
 
 
 def leave(handoff: Handoff) -> int:

@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from fairlead_scoring.errors import RuntimeFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor import handoff
 from fairlead_scoring.supervisor.banner import banner
-from fairlead_scoring.supervisor.child import PACKAGE, Control, FrontRecord, WorkerRecord, adopted, end_of, send_signal
+from fairlead_scoring.supervisor.child import PACKAGE, Control, WorkerRecord, adopted, end_of, send_signal
 from fairlead_scoring.supervisor.crew import Crew
 from fairlead_scoring.supervisor.fronts import Fronts
 from fairlead_scoring.supervisor.options import ServeOptions
@@ -33,21 +32,24 @@ from fairlead_scoring.supervisor.watch import Watch
 from fairlead_scoring.worker import link
 
 INTERRUPT_GRACE = 0.3
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 
 
 class Supervisor:
-    def __init__(self, options: ServeOptions, lines: LineWriter, listeners: list[socket.socket]) -> None:
+    def __init__(self, options: ServeOptions, lines: LineWriter, listeners: list[socket.socket], folder: Path) -> None:
         self._options = options
         self._lines = lines
         self._listeners = listeners
         self._selector = selectors.DefaultSelector()
-        self._folder = Path(tempfile.mkdtemp(prefix="fairlead-"))
+        self._folder = folder  # of this service: working directories of its workers, and the lock that makes this supervisor the only one
+        self._lock = handoff.lock(folder)
         self._crew = Crew(options, lines)
         self._fronts = Fronts(options, lines, listeners, self._crew, self._register)
         self._fronts.folder = self._folder
         self._crew.on_started = self._watch_worker
         self._crew.attach = self._fronts.attach
         self._crew.retire = self._fronts.retire
+        self._crew.gone = self._fronts.gone
         self._generation = 0
         self._stopping: float | None = None
         self._force_at = 0.0
@@ -56,7 +58,7 @@ class Supervisor:
         self._watch = Watch(options) if options.reload else None
         self._preparation = Preparation(options)
         self._told_ready = False
-        self._wants_replacement = False
+        self._wants_successor = False
         self._signals = _signal_pipe()
         self._selector.register(self._signals, selectors.EVENT_READ, self._signalled)
 
@@ -91,8 +93,9 @@ class Supervisor:
         self._fronts.tell_news()
         self._check_boot()
         self._check_reload()
-        self._check_replacement()
         self._check_stopping(now)
+        if self._wants_successor:
+            self._replace_self()
 
     def _forgive(self, lag: float) -> None:
         for worker in self._crew.workers.values():
@@ -182,7 +185,7 @@ class Supervisor:
             if number == signal.SIGHUP:
                 self._reload()
             elif number == signal.SIGUSR2:
-                self._wants_replacement = True
+                self._wants_successor = True
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stop(INTERRUPT_GRACE if number == signal.SIGINT else self._options.drain_grace)
 
@@ -233,7 +236,7 @@ class Supervisor:
             said = [failure["message"], failure.get("frames", ""), *failure.get("last_lines", [])]
             sys.stderr.write("\n".join(part.rstrip() for part in said if part) + "\n")
             self._exit_code = failure["exit_code"]
-        elif self._crew.active and not self._told_ready:
+        elif self._crew.active and self._fronts.are_linked and not self._told_ready:
             self._say_ready()
 
     def _stop(self, grace: float) -> None:
@@ -272,9 +275,6 @@ class Supervisor:
     def take_over(self, taken: handoff.Handoff) -> None:
         """Everything that an earlier supervisor left running."""
         self._has_taken_over = self._told_ready = True
-        if taken.folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = self._fronts.folder = Path(taken.folder)
         self._fronts.adopt(taken)
         for told in taken.workers:
             record = adopted(told)
@@ -285,21 +285,20 @@ class Supervisor:
         if taken.replaces_front:
             self._fronts.start()
 
-    def _check_replacement(self) -> None:
-        """When it was asked for, and nothing else is under way: a reload, or an earlier replacement."""
-        front = self._fronts.serving
-        if self._wants_replacement and self._stopping is None and front is not None and self._crew.wanted == self._crew.active:
-            self._replace_self(front)
-
-    def _replace_self(self, front: FrontRecord) -> None:
+    def _replace_self(self) -> None:
         """Become a freshly loaded supervisor: same pid, same children, same sockets; then a new front takes over from the old."""
+        if self._stopping is not None:
+            self._wants_successor = False
+        if self._stopping is not None or not self._fronts.is_settled or not self._crew.is_settled:
+            return  # later, when nothing is being started
         left = handoff.leave(
             handoff.of(
                 options=self._options, listeners=self._listeners, log_fd=self._lines.fd, folder=str(self._folder),
-                front=front, workers=[(record, self._crew.spec_of(record)) for record in self._crew.ready_ones()],
+                front=self._fronts.records[-1], workers=[(record, self._crew.spec_of(record)) for record in self._crew.ready_ones()],
             )
         )  # fmt: skip
         self._lines.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the new program has its handlers: a SIGTERM between would kill it
         os.execv(sys.executable, [sys.executable, PACKAGE, "serve", "--adopt-fd", str(left)])  # noqa: S606  (ourselves)
 
 
@@ -309,6 +308,7 @@ def _signal_pipe() -> int:
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD):
+    for number in SIGNALS:
         signal.signal(number, lambda _number, _frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     return reader

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+from math import isnan
 from typing import Any, List
 
 from fairlead_scoring.schema.scalars import FLOATS, INTEGERS, Scalar
@@ -18,6 +19,7 @@ from fairlead_scoring.worker.json_text import dump
 from fairlead_scoring.worker.results import records
 
 NULLS = frozenset(("", "nan", "null", "na", "n/a", "none", "<na>", "#n/a"))
+WANT_NO_TEXT = frozenset((*FLOATS, *INTEGERS, "bool"))
 TRUE, FALSE = frozenset(("true", "1")), frozenset(("false", "0"))
 ANY = Scalar("object", nullable=True)
 LEAST_COUNTED = 3  # columns; 0, 1 may well be a row
@@ -48,15 +50,19 @@ def cell_of(text: str, cell: Scalar) -> Any:
     """The JSON value that a CSV cell stands for; text that stands for none stays text, and the check names it."""
     if cell.dtype in ("str", "datetime64"):
         return None if cell.nullable and text == "" else text
+    if cell.dtype in FLOATS:
+        try:
+            number = float(text)
+            return None if isnan(number) else number if "_" not in text else text
+        except ValueError:
+            return None if text.strip().lower() in NULLS else text
     trimmed = text.strip().lower()
     if trimmed in NULLS:
         return None
     if cell.dtype == "bool":
         return True if trimmed in TRUE else False if trimmed in FALSE else text
-    number = _number(text)
-    if cell.dtype in INTEGERS or cell.dtype in FLOATS or number is not None:
-        return text if number is None else number
-    return text
+    found = _number(text)
+    return text if found is None else found
 
 
 def csv_text(result: Any) -> str:
@@ -91,7 +97,7 @@ def _has_header(rows: List[List[str]], array: ArrayReader) -> bool:
         scalars = [array.declared.cell] * len(first)
     if len(rows) > 1 and len(first) >= LEAST_COUNTED and first == [str(place) for place in range(len(first))]:
         return True
-    return any(cell.refusal(cell_of(text, cell)) is not None and _number(text) is None and text.lower() not in NULLS for cell, text in zip(scalars, first))
+    return any(isinstance(cell_of(text, cell), str) and cell.dtype in WANT_NO_TEXT for cell, text in zip(scalars, first))
 
 
 def _table_rows(array: TableReader, names: List[str], rows: List[List[str]]) -> Any:

@@ -149,7 +149,7 @@ def _rows(inputs: Inputs, rows: Any) -> Dict[str, Any]:
 
 def _taker(inputs: Inputs) -> Reader:
     if inputs.rows is None:
-        raise BadInput('None of the inputs ({}) takes rows; send {{"inputs": {{NAME: VALUE}}}}.'.format(inputs.names))
+        raise BadInput(f'None of the inputs ({inputs.names}) takes rows; send {{"inputs": {{NAME: VALUE}}}}.')
     return inputs.rows
 
 

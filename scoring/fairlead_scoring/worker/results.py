@@ -20,8 +20,8 @@ def unwrapped(result: Any, method: Any = None) -> Any:
 def records(result: Any) -> List[Any]:
     """One item per row: a DataFrame's rows as dicts, columns of equal length side by side, an array's rows."""
     if type(result).__name__ == "DataFrame":
-        rows: List[Any] = result.to_dict(orient="records")
-        return rows
+        frame: List[Any] = result.to_dict(orient="records")
+        return frame
     if isinstance(result, dict):
         columns = [plain_list(values) for values in result.values()]
         sizes = {len(column) if isinstance(column, (list, tuple)) else -1 for column in columns}

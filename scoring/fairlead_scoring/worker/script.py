@@ -162,7 +162,7 @@ class Script:
     def _batching(self) -> Optional[Dict[str, Any]]:
         """Raises ScriptFault when the script asks for batching and cannot be batched (DECISIONS 12)."""
         asked = self.options.get("batched")
-        if not asked:
+        if not asked or self._described.get("batching") is False:  # one template, many models: only describe() knows whether rows stack
             return None
         stackable = decorated.stackable_of(self._decorated) if self.kind == "schema" else dialects.stackable_of(self.signature)
         why = ""

@@ -19,7 +19,7 @@ from fairlead_scoring.bundle import is_bundle
 from fairlead import flavors
 from fairlead.bundles import Recipe, make, parse_model
 from fairlead.environments.interpreter import choose
-from fairlead.environments.local_cache import bundle_folder
+from fairlead.environments.local_cache import keep, place_of
 from fairlead.errors import BootFailure, UsageError
 
 PORT = 5001
@@ -93,7 +93,7 @@ def serve(
     if not what.exists():
         raise UsageError(f"{what} does not exist. Give a model file or folder, a score.py, or a bundle.")
     if prepare_only:
-        typer.echo(_bundle_of(what, interpreter.path).path)
+        typer.echo(_bundle_of(what, interpreter.path))
         return
     target = _target(what, interpreter.path, unsafe_formats, reload)
     arguments = [*target, *_flags(asked), "--port", str(_port(host, port)), "--python", str(interpreter.path), "--banner"]
@@ -112,7 +112,7 @@ def _target(what: Path, python: Path, unsafe_formats: str, reload: bool) -> list
     made = _bundle_of(what, python)
     again = [sys.executable, "-m", "fairlead", "serve", str(what.absolute()), "--environment", str(python), "--prepare-only"]
     prepare = [f"--prepare={word}" for word in again]
-    return [str(made.path), *unsafe, *prepare, *([f"--watch={what.absolute()}"] if reload else []), *_notices(what, unsafe_formats)]
+    return [str(made), *unsafe, *prepare, *([f"--watch={what.absolute()}"] if reload else []), *_notices(what, unsafe_formats)]
 
 
 def _notices(what: Path, unsafe_formats: str) -> list[str]:
@@ -120,14 +120,15 @@ def _notices(what: Path, unsafe_formats: str) -> list[str]:
     return [f"--notice={notice}"] if notice else []
 
 
-def _bundle_of(model: Path, python: Path) -> Any:
+def _bundle_of(model: Path, python: Path) -> Path:
     def inspect(path: Path) -> flavors.Found:
         found = flavors.inspect(path, python)
         for note in found.notes:
             typer.echo(f"fairlead: {note}", err=True)
         return found
 
-    return make(Recipe(models=[parse_model(str(model))]), bundle_folder(model), inspect)
+    made = make(Recipe(models=[parse_model(str(model))]), place_of(model) / f"new-{os.getpid()}", inspect)
+    return keep(made.path, made.digest)
 
 
 def _flags(asked: dict[str, Any]) -> list[str]:

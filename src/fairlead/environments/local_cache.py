@@ -7,29 +7,31 @@ import os
 import shutil
 from pathlib import Path
 
-from fairlead import __version__
-
 KEPT = 3
 
 
-def bundle_folder(model: Path) -> Path:
-    """A folder for the bundle of this state of the model; older states beyond a few are removed."""
+def place_of(model: Path) -> Path:
+    """The folder for bundles of this model."""
     place = cache() / "served" / hashlib.sha256(str(model.resolve()).encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = place / _state(model)
-    others = sorted((each for each in place.iterdir() if each != folder), key=lambda each: each.stat().st_mtime)
+    return place
+
+
+def keep(made: Path, digest: str) -> Path:
+    """Moves a bundle that was made in its place to the name that its content gives it; all but the newest few are removed."""
+    kept = made.with_name(digest[:16])
+    if kept.exists():
+        shutil.rmtree(made, ignore_errors=True)
+        os.utime(kept)
+    else:
+        made.rename(kept)
+    others = sorted((each for each in kept.parent.iterdir() if each != kept), key=lambda each: each.stat().st_mtime)
     for old in others[: max(0, len(others) - KEPT + 1)]:
         shutil.rmtree(old, ignore_errors=True)
-    return folder
+    return kept
 
 
 def cache() -> Path:
     """XDG_CACHE_HOME/fairlead, or ~/.cache/fairlead."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "fairlead"
-
-
-def _state(model: Path) -> str:
-    files = [model] if model.is_file() else sorted(each for each in model.rglob("*") if each.is_file())
-    seen = [(str(each), each.stat().st_mtime_ns, each.stat().st_size) for each in files]
-    return hashlib.sha256(repr((seen, __version__)).encode()).hexdigest()[:16]

@@ -1,19 +1,14 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
-import mlflow
-import mlflow.lightgbm
-import mlflow.sklearn
-import mlflow.xgboost
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost
 from fairlead_scoring.schema import Signature
-from mlflow.models import infer_signature
-from mlflow.pyfunc.model import PythonModel
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -21,12 +16,17 @@ from fairlead.flavors import detect, get, inspect
 
 from .conftest import Serve
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of type hints in its own models
+    import mlflow.pyfunc
+    import mlflow.sklearn
+    import mlflow.xgboost
+    from mlflow.models import infer_signature
+    from mlflow.pyfunc.model import PythonModel
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # hints to whoever logs a model
+
 TABLE, SPECIES = load_iris(return_X_y=True, as_frame=True)
-
-
-class Doubler(PythonModel):
-    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
-        return model_input["a"] * 2
 
 
 def test_a_scikit_learn_folder_is_served_without_mlflow(tmp_path: Path, serve: Serve) -> None:
@@ -51,6 +51,10 @@ def test_an_xgboost_folder_holds_the_library_s_own_format(tmp_path: Path, serve:
 
 
 def test_a_python_function_needs_mlflow_and_is_unsafe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Doubler(PythonModel):  # here, for MLflow warns when such a class is made
+        def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
+            return model_input["a"] * 2
+
     rows = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
     folder = tmp_path / "saved"
     mlflow.pyfunc.save_model(folder, python_model=Doubler(), signature=infer_signature(rows, pd.Series([1.0])))

@@ -12,6 +12,8 @@ from .conftest import Serve
 
 torch: Any = pytest.importorskip("torch", reason="torch is not installed: 200 MB that not every test run needs")
 
+pytestmark = pytest.mark.filterwarnings("ignore:.?torch.jit:DeprecationWarning")  # TorchScript files live longer than its compiler
+
 
 def network() -> Any:
     torch.manual_seed(0)

@@ -12,6 +12,8 @@ from .conftest import Serve
 
 tensorflow: Any = pytest.importorskip("tensorflow", reason="TensorFlow is not installed: 250 MB that not every test run needs")
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on numpy 2
+
 ROWS = np.linspace(-1, 1, 20, dtype=np.float32).reshape(5, 4)
 
 

@@ -96,6 +96,16 @@ def test_frames_of_different_requests_can_be_stacked() -> None:
     assert (whole.dtypes == bound(MIXED, [FULL]).dtypes).all()
 
 
+def test_columns_are_joined_the_same_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = bound(MIXED, [FULL, EMPTY])
+    monkeypatch.delattr(pd.DataFrame, "_from_arrays")
+    reader = arguments.TableReader(Field("data", MIXED), MIXED)
+    assert not reader._joins_fast
+    pd.testing.assert_frame_equal(reader.read([FULL, EMPTY]), quick)
+    quick.loc[0, "n"] = 9  # what run() does to its frame is its own affair
+    assert quick["n"].tolist() == [9, 2]
+
+
 def test_a_table_of_one_kind_is_one_block() -> None:
     frame = bound(Table((Column("a", "float64"), Column("b", "float64"))), [{"b": 2, "a": 1}])
     assert frame.to_dict(orient="records") == [{"a": 1.0, "b": 2.0}]

@@ -65,7 +65,8 @@ def describe() -> dict[str, Any]:
     unknown = {"type": "object", "properties": {key: {"type": "array", "items": {}} for key in keys}, "additionalProperties": False}
     answer = compiled.get("output", unknown)
     signature = Signature(tuple(inputs), Field("output", Value(answer)))
-    return {**signature.to_json(), **said, "sample": {each.name: sample(each.type) for each in inputs if each.required}}
+    stackable = len(names) == 1 and (shape(session.get_inputs()[0].shape) or (-1,))[0] == -1
+    return {**signature.to_json(), **said, "batching": stackable, "sample": {each.name: sample(each.type) for each in inputs if each.required}}
 
 
 def providers() -> list[str]:

@@ -53,7 +53,8 @@ def describe() -> dict[str, Any]:
     said = Signature(inputs, Field("output", Value({"type": "object"}))).to_json()
     known = all(shape is not None for _, shape in types)
     sample = {each.name: zeros(each.type) for each in inputs} if known else None
-    return {**said, "sample": sample, "platform": platform, "defaults": {}}
+    stackable = len(types) == 1 and (types[0][1] or (-1,))[0] == -1
+    return {**said, "batching": stackable, "sample": sample, "platform": platform, "defaults": {}}
 
 
 def exported_inputs(program: Any) -> tuple[list[str], list[tuple[str, tuple[int, ...] | None]]]:

@@ -57,7 +57,8 @@ def describe() -> dict[str, Any]:
     said = Signature(fields, Field("output", Value({"type": "object"}))).to_json()
     known = all(shape is not None for _, _, shape in inputs)
     sample = {each.name: zeros(each.type) for each in fields} if known else None
-    return {**said, "sample": sample, "platform": platform, "defaults": {}}
+    stackable = one and (inputs[0][2] or (-1,))[0] == -1
+    return {**said, "batching": stackable, "sample": sample, "platform": platform, "defaults": {}}
 
 
 def keras_call(**feed: Any) -> dict[str, Any]:

@@ -56,18 +56,25 @@ class LineWriter:
         self.flush()
 
     def flush(self) -> None:
-        if not self._held or not (self._is_file or self._is_writable()):
-            return
-        data, self._held, self._held_size = b"".join(self._held), [], 0
-        try:
-            written = os.write(self.fd, data)
-        except OSError:  # the log's reader is gone; serving goes on
-            self.dropped += data.count(b"\n")
-            return
-        if written < len(data):
-            self._held, self._held_size = [data[written:]], len(data) - written
+        while self._held and (self._is_file or self._is_writable()):
+            data, self._held, self._held_size = b"".join(self._held), [], 0
+            piece = data if self._is_file else _whole_lines(data)
+            try:
+                written = os.write(self.fd, piece)
+            except OSError:  # the log's reader is gone, or the disk is full; serving goes on
+                self.dropped += data.count(b"\n")
+                return
+            if written < len(data):
+                self._held, self._held_size = [data[written:]], len(data) - written
 
     def _is_writable(self) -> bool:
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
         return bool(poll.poll(0))
+
+
+def _whole_lines(data: bytes) -> bytes:
+    """As much as a pipe takes at once when it is writable at all, without blocking and without mixing with what others write."""
+    if len(data) <= select.PIPE_BUF:
+        return data
+    return data[: data.rfind(b"\n", 0, select.PIPE_BUF) + 1] or data[: select.PIPE_BUF]

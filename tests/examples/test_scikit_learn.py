@@ -10,7 +10,7 @@ import pytest
 
 from tests.examples.conftest import Follow
 
-CLOSE = {"rel": 1e-12, "abs": 1e-15}  # one row and many take different paths through the linear algebra
+REL, ABS = 1e-12, 1e-15  # one row and many take different paths through the linear algebra
 
 
 def test_pipeline_of_numbers(follow: Follow) -> None:
@@ -19,7 +19,7 @@ def test_pipeline_of_numbers(follow: Follow) -> None:
     rows = json.loads((read.folder / "out" / "rows.json").read_text())["data"]
     (answer,) = read.answers()
     for chances, expected in zip(answer["predict_proba"], model.predict_proba(rows).tolist(), strict=True):
-        assert chances == pytest.approx(expected, **CLOSE)
+        assert chances == pytest.approx(expected, rel=REL, abs=ABS)
     labels = read.service.post("/score", {"data": rows, "method": "predict"})
     assert labels.json() == {"predict": model.predict(rows).tolist()}
     refused = read.service.post("/score", {"data": [rows[0], rows[1][:-1]]})
@@ -38,4 +38,4 @@ def test_table_with_categories(follow: Follow) -> None:
     expected = model.predict_proba(pd.DataFrame(many)).tolist()
     assert len(reply.json()["predict_proba"]) == len(many)
     for chances, own in zip(reply.json()["predict_proba"], expected, strict=True):
-        assert chances == pytest.approx(own, **CLOSE)
+        assert chances == pytest.approx(own, rel=REL, abs=ABS)

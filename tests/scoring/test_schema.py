@@ -121,12 +121,12 @@ BAD: list[tuple[Any, Any, str]] = [
     (Value({"pattern": "^a+$"}), "b", 'data: expected a string that matches ^a+$, got "b".'),
     (Value({"type": "string", "format": "date"}), "2026-02-30", 'data: expected a date such as 2026-11-21, got "2026-02-30".'),
     (Value({"format": "uint8"}), 300, "data: expected a number between 0 and 255, got 300."),
-    (Value({"items": {"properties": {"a": {"type": "string"}}}, "minItems": 1}), [{}, {"a": 1}], "data, column '[1].a': expected a string, got 1."),
+    (Value({"items": {"properties": {"a": {"type": "string"}}}, "minItems": 1}), [{}, {"a": 1}], "data, row 1, column 'a': expected a string, got 1."),
     (Value({"required": ["a"]}), {}, "data, column 'a': expected a value, got nothing."),
     (Value({"properties": {"a": {}}, "additionalProperties": False}), {"b": 1}, "data, column 'b': expected nothing: the properties are a, got 1."),
     (Value({"additionalProperties": {"type": "string"}}), {"b": 1}, "data, column 'b': expected a string, got 1."),
     (Value({"anyOf": [{"type": "string"}, {"type": "integer"}]}), [], "data: expected a string or an integer, got []."),
-    (Value({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}]}), ["x"], "data, column '[0]': expected an integer, got \"x\"."),
+    (Value({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}]}), ["x"], 'data, row 0: expected an integer, got "x".'),
 ]
 
 

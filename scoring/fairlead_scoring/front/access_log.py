@@ -48,8 +48,10 @@ class AccessLog:
             fields += f'"queue_ms":{exchange.queue_ms:.3f},"run_ms":{exchange.run_ms:.3f},"rows":{exchange.batch_rows},'
         if exchange.worker:
             fields += f'"worker":"{exchange.worker}",'
+        if exchange.broken:
+            fields += '"broken":true,'
         return (
-            f'{{"time":"{self._now()}","level":"{_level(exchange.status)}","source":"request","method":{_quoted(exchange.method)},'
+            f'{{"time":"{self._now()}","level":"{_level(exchange)}","source":"request","method":{_quoted(exchange.method)},'
             f'"path":{_quoted(exchange.url)},"status":{exchange.status},"ms":{milliseconds:.3f},{fields}"bytes":{exchange.sent_bytes},'
             f'"revision":"{revision}"}}\n'
         )
@@ -60,7 +62,7 @@ class AccessLog:
         run = f"  run {exchange.run_ms:.1f} ms" if exchange.run_ms >= 0 else ""
         return (
             f"{time.strftime('%H:%M:%S')}  {exchange.status}   {exchange.method.decode('latin-1'):5}"
-            f"{exchange.url.decode('latin-1')[:40]:<24} {milliseconds:8.1f} ms{run}  [{mark}]\n"
+            f"{_shown(exchange.url):<24} {milliseconds:8.1f} ms{run}  [{mark}]\n"
         )
 
     def _now(self) -> str:
@@ -71,8 +73,14 @@ class AccessLog:
         return f"{self._second_text}{int(now * 1000) % 1000:03d}Z"
 
 
-def _level(status: int) -> str:
+def _level(exchange: Exchange) -> str:
+    status = 500 if exchange.broken else exchange.status
     return "info" if status < 400 else "warning" if status < 500 else "error"
+
+
+def _shown(url: bytes) -> str:
+    """For a terminal, which must not take it for anything but text."""
+    return "".join(mark if mark.isprintable() else "?" for mark in url.decode("latin-1")[:40])
 
 
 def _quoted(text: bytes) -> str:

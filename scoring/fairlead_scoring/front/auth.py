@@ -42,6 +42,7 @@ class Keys:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp == self._stamp:
+                self.trouble = ""
                 return
             self._hashes = _parse(self._path.read_text(encoding="utf-8"))
             self._stamp, self.trouble = stamp, ""

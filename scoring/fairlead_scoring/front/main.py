@@ -7,13 +7,16 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 import ssl
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+from fairlead_scoring.errors import BootFault, RuntimeFault
 from fairlead_scoring.front.app import Front
 from fairlead_scoring.front.protocol import Connection
 from fairlead_scoring.front.remote_worker import RemoteWorker
@@ -38,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--listen-fd", type=int, action="append", required=True, help="a listening socket")
     options = parser.parse_args(arguments)
     control = link.Link(socket.socket(fileno=options.fd))
+    _raise_descriptor_limit()
     told: dict[str, Any] = orjson.loads(control.receive().payload)
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
@@ -46,13 +50,26 @@ def main(arguments: list[str] | None = None) -> int:
     listeners = [socket.socket(fileno=fd) for fd in options.listen_fd]
     gc.freeze()  # what is loaded now stays; the collector need not look at it again
     gc.set_threshold(20_000, 20, 20)
-    return loop.run_until_complete(FrontProcess(told, control, listeners, loop).run())
+    try:
+        process = FrontProcess(told, control, listeners, loop)
+    except RuntimeFault as fault:
+        control.send(link.FAILED, orjson.dumps({"message": str(fault), "exit_code": fault.exit_code}))
+        return fault.exit_code
+    return loop.run_until_complete(process.run())
+
+
+def _raise_descriptor_limit() -> None:
+    """Each connection is a descriptor, and 1024 of them is a common soft limit."""
+    with contextlib.suppress(OSError, ValueError):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class FrontProcess:
     def __init__(self, told: dict[str, Any], control: link.Link, listeners: list[socket.socket], loop: asyncio.AbstractEventLoop) -> None:
         self._told = told
         self._settings = FrontSettings.from_json(told["settings"])
+        self._context = _tls(self._settings)
         self._lines = LineWriter(told["log_fd"], form=self._settings.log_form, level=self._settings.log_level)
         self._loop = loop
         self._listeners = listeners
@@ -61,10 +78,11 @@ class FrontProcess:
         self._drain = asyncio.Event()
         self._grace = 0.0
         self._resurrection = Resurrection(told, listeners)
+        loop.set_exception_handler(self._report)
         self._hear_from(control)
 
     async def run(self) -> int:
-        context = _tls(self._settings)
+        context = self._context
         self._tell(link.UP, {"pid": os.getpid()})
         await self._workers_of_my_predecessor()
         main, *others = self._listeners
@@ -82,7 +100,7 @@ class FrontProcess:
     async def _workers_of_my_predecessor(self) -> None:
         """A front that replaces another accepts connections when it can score; until then they wait in the socket's queue."""
         for _ in range(200):
-            if len(self._front.pool.workers) >= self._told["await_workers"]:
+            if len(self._front.pool.workers) >= self._told["await_workers"] and self._front.status:
                 return
             await asyncio.sleep(0.01)
 
@@ -90,13 +108,17 @@ class FrontProcess:
         def connection() -> Connection:
             return Connection(self._front, is_for_operators=is_for_operators)
 
-        return await self._loop.create_server(connection, sock=sock, ssl=context, backlog=BACKLOG)
+        patience = self._settings.limits.header_time if context is not None else None
+        return await self._loop.create_server(connection, sock=sock, ssl=context, backlog=BACKLOG, ssl_handshake_timeout=patience)
 
     async def _tick(self, context: ssl.SSLContext | None) -> None:
         stamp = _stamp(self._settings)
         while True:
             await asyncio.sleep(1)
-            self._front.tick()
+            try:
+                self._front.tick()
+            except Exception as error:  # noqa: BLE001  (without a tick there is no heartbeat, and the supervisor ends this process)
+                self._front.report(error)
             self._lines.flush()
             self._tell(link.BEAT, {})
             if context is not None and _stamp(self._settings) != stamp:
@@ -105,9 +127,18 @@ class FrontProcess:
 
     def _reload_certificate(self, context: ssl.SSLContext) -> None:
         try:
+            _tls(self._settings)  # tried on another context first: one that fails half-way has no key left
             context.load_cert_chain(str(self._settings.tls_cert), str(self._settings.tls_key))
-        except (OSError, ssl.SSLError) as error:
-            self._lines.say("error", "front", f"The new certificate cannot be used ({error}); the old one stays.")
+        except (BootFault, OSError) as error:
+            self._lines.say("error", "front", f"The old certificate stays in use. {error}")
+        else:
+            self._lines.say("info", "front", f"The certificate {self._settings.tls_cert} has been read again.")
+
+    def _report(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a callback raised: a mistake of ours, or a connection that broke while it was closed."""
+        error = context.get("exception")
+        if not isinstance(error, OSError):
+            self._front.report(error or RuntimeError(context["message"]))
 
     # The supervisor's link.
     def _hear_from(self, control: link.Link) -> None:
@@ -133,8 +164,11 @@ class FrontProcess:
             worker = RemoteWorker(told["worker"], socket.socket(fileno=frame.fds[0]), told, self._loop)
             front.pool.add(worker)
             front.scoring.use(worker.contract, worker.revision)
+            front.app_root = Path(told["spec"]["app_root"])
         elif frame.kind == link.RETIRE:
             front.pool.retire(told["worker"])
+        elif frame.kind == link.GONE:
+            front.pool.lost(told["worker"])
         elif frame.kind == link.NEWS:
             front.status = told
             front.pool.expects_worker = told["expects_worker"]
@@ -165,11 +199,16 @@ def _tls(settings: FrontSettings) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(str(settings.tls_cert), str(settings.tls_key))
+    try:
+        context.load_cert_chain(str(settings.tls_cert), str(settings.tls_key))
+    except OSError as error:  # ssl.SSLError is one
+        both = f"The certificate {settings.tls_cert} cannot be used with the key {settings.tls_key}"
+        raise BootFault(f"{both} ({error}); give two PEM files that match.") from error
     return context
 
 
-def _stamp(settings: FrontSettings) -> tuple[int, ...]:
+def _stamp(settings: FrontSettings) -> tuple[tuple[int, int, int], ...]:
     with contextlib.suppress(OSError):
-        return tuple(path.stat().st_mtime_ns for path in (settings.tls_cert, settings.tls_key) if path is not None)
+        found = [path.stat() for path in (settings.tls_cert, settings.tls_key) if path is not None]
+        return tuple((status.st_mtime_ns, status.st_size, status.st_ino) for status in found)
     return ()

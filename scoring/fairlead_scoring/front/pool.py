@@ -216,7 +216,11 @@ class Pool:
             return
         del worker.running[answered.ident]
         if not exchange.gone and not exchange.answered:
-            self.on_answer(exchange, answered)
+            try:
+                self.on_answer(exchange, answered)
+            except Exception:
+                self.on_refusal(exchange, 500, "An unexpected internal error occurred. Check the logs for more info.")
+                raise
 
     def _pass_on(self, worker: RemoteWorker, frame: Frame) -> None:
         exchange = worker.running.get(frame.ident)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import chain, islice
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -12,6 +13,7 @@ from fairlead_scoring.schema.keywords import ABSENT, violations
 MOST = 10
 SHOWN = 80
 
+_ITEM = re.compile(r"\[(\d+)\]\.?(.*)", re.DOTALL)  # a path that starts at an item of the whole: that item is a row
 _LIST = {list}
 _DICT = {dict}
 
@@ -242,4 +244,6 @@ def _list_mismatches(name: str, table: Table, order: List[str], index: int, row:
 
 def _value_mismatches(name: str, schema: Dict[str, Any], value: Any) -> Iterator[Mismatch]:
     for found in violations(schema, value):
-        yield Mismatch(name, found.expected, shorten(found.value), column=found.path or None)
+        item = _ITEM.match(found.path)
+        row, column = (int(item.group(1)), item.group(2)) if item else (None, found.path)
+        yield Mismatch(name, found.expected, shorten(found.value), row, column or None)

@@ -83,7 +83,10 @@ class FrontRecord:
     is_linked: bool = False  # has its links to the ready workers
     is_draining: bool = False
     is_child: bool = True
+    started: float = field(default_factory=time.monotonic)
     last_beat: float = field(default_factory=time.monotonic)
+    failure: dict[str, Any] | None = None
+    retiring: set[str] = field(default_factory=set)  # workers whose last answers it still waits for
 
 
 def start_worker(ident: str, python: str, revision: Any, config: dict[str, Any], environment: dict[str, str], log_fd: int) -> WorkerRecord:
@@ -99,6 +102,7 @@ def start_worker(ident: str, python: str, revision: Any, config: dict[str, Any],
             stdout=output_in,
             stderr=output_in,
             pass_fds=(theirs.fileno(), log_fd),
+            process_group=0,  # what a script starts ends with its worker
         )
     except OSError as error:
         os.close(output)
@@ -149,6 +153,14 @@ def send_signal(pid: int, signum: signal.Signals) -> None:
         os.kill(pid, signum)
     except ProcessLookupError:
         pass  # it has ended by itself
+
+
+def end_group(pid: int) -> None:
+    """Whatever a worker that has ended left running."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # nothing, as it should be
 
 
 def end_of(status: int) -> str:

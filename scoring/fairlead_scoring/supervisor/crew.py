@@ -11,7 +11,7 @@ from typing import Any
 
 from fairlead_scoring.errors import BootFault
 from fairlead_scoring.lines import LineWriter
-from fairlead_scoring.supervisor.child import WorkerRecord, send_signal, start_worker
+from fairlead_scoring.supervisor.child import WorkerRecord, end_group, send_signal, start_worker
 from fairlead_scoring.supervisor.options import ServeOptions
 from fairlead_scoring.supervisor.revision import Revision, worker_config, worker_environment
 from fairlead_scoring.worker import link
@@ -24,13 +24,14 @@ BACKOFF_FIRST, BACKOFF_MOST, BACKOFF_FORGET = 0.0, 30.0, 60.0
 
 
 class Crew:
-    """`attach(record)` gives a ready worker to the fronts, `retire(id)` takes one away; both are set by the supervisor."""
+    """`attach(record)` gives a ready worker to the fronts, `retire(id)` takes one away, `gone(id)` says that one has ended; set by the supervisor."""
 
     def __init__(self, options: ServeOptions, lines: LineWriter) -> None:
         self._options = options
         self._lines = lines
         self.attach: Callable[[WorkerRecord], None]
         self.retire: Callable[[str], None]
+        self.gone: Callable[[str], None]
         self.workers: dict[str, WorkerRecord] = {}
         self.revisions: dict[int, Revision] = {}
         self.active = 0  # the generation that serves; 0 before the first is ready
@@ -120,6 +121,8 @@ class Crew:
     # When one ends.
     def ended(self, record: WorkerRecord, how: str) -> None:
         self.workers.pop(record.ident, None)
+        end_group(record.pid)
+        self.gone(record.ident)
         self._tidy_revisions()
         if record.state in ("stopping", "retiring"):
             return
@@ -223,6 +226,11 @@ class Crew:
         """Whether one that can score is there or will be within a usual start."""
         soon = time.monotonic() + 5.0
         return any(record.state in ("starting", "ready") for record in self.workers.values()) or any(at <= soon for at in self._start_at)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every worker is known to the front, none starting and none on its way out."""
+        return self.active > 0 and self.wanted == self.active and all(record.state == "ready" for record in self.workers.values()) and not self._start_at
 
     def next_timer(self) -> float:
         times = [record.kill_at for record in self.workers.values() if record.kill_at is not None] + self._start_at

@@ -23,9 +23,14 @@ def front_settings(options: ServeOptions, listeners: list[socket.socket], lines:
         "tls_cert": options.tls_cert,
         "tls_key": options.tls_key,
         "says_version": options.says_version,
-        "is_loopback": str(listeners[0].getsockname()[0]) in ("127.0.0.1", "::1"),
+        "is_loopback": is_loopback(listeners[0]),
         "has_metrics_port": options.metrics_port is not None,
         "app_root": options.app_root,
         "log_form": lines.form,
         "log_level": options.log_level,
     }
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    host = str(listener.getsockname()[0])
+    return host == "::1" or host.startswith("127.")

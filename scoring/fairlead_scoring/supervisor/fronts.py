@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ from fairlead_scoring.supervisor.options import ServeOptions
 from fairlead_scoring.worker import link
 
 SILENCE = 15.0
+STEADY = 5.0  # one that has run this long is replaced at once; a younger one with back-off
+BACKOFF_MOST = 30.0
 NEWS_AT_LEAST_EVERY = 5.0
 
 Register = Callable[[Control, Callable[[link.Frame], None], Callable[[], None]], None]
@@ -35,6 +38,9 @@ class Fronts:
         self.records: list[FrontRecord] = []
         self.folder = Path()
         self._ending = False
+        self._was_up = False
+        self._backoff = 0.0
+        self._start_at: float | None = None
         self._last_news = ""
         self._last_news_at = 0.0
 
@@ -50,19 +56,13 @@ class Fronts:
 
     def adopt(self, taken: handoff.Handoff) -> None:
         """One that an earlier supervisor started; it has its links to the workers."""
+        self._was_up = True
         control = Control(socket.socket(fileno=taken.front_fd))
         self._add(FrontRecord(pid=taken.front_pid, control=control, is_child=taken.front_is_child, is_up=True, is_linked=True))
 
     def _add(self, front: FrontRecord) -> None:
         self.records.append(front)
         self._register(front.control, lambda frame: self._said(front, frame), lambda: self._closed(front))
-
-    @property
-    def serving(self) -> FrontRecord | None:
-        """The one that accepts connections, once it is up and no other is on its way in or out."""
-        if len(self.records) == 1 and self.records[0].is_up and not self.records[0].is_draining:
-            return self.records[0]
-        return None
 
     # Workers for the fronts.
     @property
@@ -83,7 +83,18 @@ class Fronts:
 
     def retire(self, ident: str) -> None:
         for front in self.records:
+            front.retiring.add(ident)
             front.control.tell(link.RETIRE, {"worker": ident})
+        self._check_retired(ident)
+
+    def _check_retired(self, ident: str) -> None:
+        """While one front drains there are two, and the worker goes when both have its last answers."""
+        if all(ident not in front.retiring for front in self.records):
+            self._crew.retired(ident)
+
+    def gone(self, ident: str) -> None:
+        for front in self.records:
+            front.control.tell(link.GONE, {"worker": ident})
 
     # What a front says.
     def _said(self, front: FrontRecord, frame: link.Frame) -> None:
@@ -92,21 +103,35 @@ class Fronts:
         if frame.kind == link.UP:
             self._up(front)
         elif frame.kind == link.RETIRED:
-            self._crew.retired(told["worker"])
+            front.retiring.discard(told["worker"])
+            self._check_retired(told["worker"])
+        elif frame.kind == link.FAILED:
+            front.failure = told
         elif frame.kind == link.OVERDUE:
             self._crew.overdue(told["worker"], told["ms"])
         elif frame.kind == link.RECOVERED:
             self._crew.recovered(told["worker"])
 
     def _up(self, front: FrontRecord) -> None:
+        self._was_up = True
         if not front.is_linked:
             front.is_up = front.is_linked = True
             for record in self._crew.ready_ones():
                 self._attach_to(front, record)
+            self._last_news = ""  # it accepts connections when it has heard some
         for other in self.records:
             if other is not front and other.is_up and not other.is_draining:
                 other.is_draining = True
                 other.control.tell(link.DRAIN, {"grace": self._options.drain_grace})
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether none is being started: only then can this supervisor be replaced without one being forgotten."""
+        return self._start_at is None and bool(self.records) and all(front.is_up for front in self.records)
+
+    @property
+    def _serving_pid(self) -> int | None:
+        return next((front.pid for front in reversed(self.records) if front.is_up and not front.is_draining), None)
 
     # How a front ends.
     def drain(self, grace: float) -> None:
@@ -123,13 +148,26 @@ class Fronts:
 
     def child_ended(self, pid: int, how: str) -> None:
         for front in [front for front in self.records if front.pid == pid]:
+            with contextlib.suppress(OSError, link.LinkClosed):
+                for frame in front.control.inbox.receive(front.control.sock):  # its last words
+                    self._said(front, frame)
             self._ended(front, how)
 
     def _ended(self, front: FrontRecord, how: str) -> None:
         self.records.remove(front)
-        if not self._ending and not front.is_draining:
-            self._lines.say("error", "supervisor", f"The front (pid {front.pid}) {how}; a new one is started, models stay loaded.")
-            self.start()
+        for ident in front.retiring:
+            self._check_retired(ident)
+        if self._ending or front.is_draining:
+            return
+        if front.failure is not None and not self._was_up:
+            self._crew.boot_failure = front.failure
+            return
+        why = f" ({front.failure['message']})" if front.failure else ""
+        self._lines.say("error", "supervisor", f"The front (pid {front.pid}) {how}{why}; a new one is started, models stay loaded.")
+        now = time.monotonic()
+        self._backoff = 0.0 if now - front.started > STEADY else min(BACKOFF_MOST, max(0.25, 2 * self._backoff))
+        self._start_at = now + self._backoff
+        self.look_after(now)
 
     def kill_all(self) -> None:
         self._ending = True
@@ -137,6 +175,9 @@ class Fronts:
             send_signal(front.pid, signal.SIGKILL)
 
     def look_after(self, now: float) -> None:
+        if self._start_at is not None and now >= self._start_at and not self._ending:
+            self._start_at = None
+            self.start()
         for front in self.records:
             allowed = SILENCE + (self._options.limits.get("deadline", 60.0) if front.is_draining else 0.0)
             if now - front.last_beat > allowed:
@@ -144,13 +185,9 @@ class Fronts:
                 self._lines.say("error", "supervisor", f"The front (pid {front.pid}) has been silent for {allowed:.0f} s and is replaced.")
                 send_signal(front.pid, signal.SIGKILL)
 
-    @property
-    def _front_pid(self) -> int | None:
-        return next((front.pid for front in reversed(self.records) if front.is_up), None)
-
     def tell_news(self) -> None:
         """What /status, /readyz and /metrics say about processes: at each change, and every few seconds."""
-        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self._front_pid}
+        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self._serving_pid}
         said = json.dumps({**news, "workers": [{**worker, "resident": None} for worker in news["workers"]]})
         now = time.monotonic()
         if said != self._last_news or now - self._last_news_at > NEWS_AT_LEAST_EVERY:

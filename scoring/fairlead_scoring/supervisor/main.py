@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 from fairlead_scoring.errors import BootFault, RuntimeFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor import handoff
-from fairlead_scoring.supervisor.options import ServeOptions, read, replaced_variables
+from fairlead_scoring.supervisor.front_settings import is_loopback
+from fairlead_scoring.supervisor.options import ServeOptions, read, replaced_variables, unknown_variables
 from fairlead_scoring.supervisor.tree import Supervisor
 
 
@@ -27,9 +29,12 @@ def main(arguments: list[str]) -> int:
 
 def _serve(options: ServeOptions) -> int:
     lines = log_of(options)
-    for sentence in replaced_variables(dict(os.environ)):
+    for sentence in (*replaced_variables(dict(os.environ)), *unknown_variables(dict(os.environ))):
         lines.say("warning", "supervisor", sentence)
     listeners = [listen(options.host, options.port)]
+    if options.keys is None and not is_loopback(listeners[0]):
+        said = f"Anyone who can reach {options.host} may score: no key is asked for. Make keys with `fairlead keys new FILE` and start with --keys FILE."
+        lines.say("warning", "supervisor", said)
     if options.metrics_port is not None:
         listeners.append(listen(options.host, options.metrics_port))
     return Supervisor(options, lines, listeners, Path(tempfile.mkdtemp(prefix="fairlead-"))).run()
@@ -78,6 +83,8 @@ def listen(host: str, port: int) -> socket.socket:
         return listener
     except OSError as error:
         cure = (
-            "end what listens there, or choose another with --port (0 picks a free one)" if error.errno == 98 else "name an address of this machine with --host"
+            "end what listens there, or choose another with --port (0 picks a free one)"
+            if error.errno == errno.EADDRINUSE
+            else "name an address of this machine with --host"
         )
         raise BootFault(f"Cannot listen on {host}:{port} ({error.strerror or error}); {cure}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import sys
@@ -13,6 +14,16 @@ from typing import Any
 from fairlead_scoring.errors import UsageFault
 from fairlead_scoring.lines import LEVELS
 
+OTHERS_VARIABLES = (
+    "FAIRLEAD_URL",
+    "FAIRLEAD_TOKEN",
+    "FAIRLEAD_WORKSPACE",
+    "FAIRLEAD_KEY",
+    "FAIRLEAD_DEBUG",
+    "FAIRLEAD_CI",
+    "FAIRLEAD_CAPTURE_DIR",
+    "FAIRLEAD_SKOPS_TRUSTED",
+)
 TRUE, FALSE = frozenset(("true", "1", "yes", "on")), frozenset(("false", "0", "no", "off", ""))
 # Variables of the Azure server that mean nothing here, and what to use instead.
 REPLACED = {
@@ -79,10 +90,8 @@ def read(arguments: list[str], environment: dict[str, str]) -> ServeOptions:
     """Raises UsageFault; argparse itself ends the process with 2 on unknown flags."""
     flags = {name: value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
     config = _config_file(flags, environment)
-    variables: dict[str, str] = {**config, **{name: value for name, value in environment.items() if name in VARIABLES}}
-    said: dict[str, Any] = {**_from_variables(variables), **flags}
-    if "entry_script" in said and "entry_script" not in flags:  # a variable's path is relative to the app root, a flag's to where we are
-        said["entry_script"] = os.path.join(said.get("app_root", ""), said["entry_script"])
+    variables = {**config, **{name: value for name, value in environment.items() if name in VARIABLES}}
+    said: dict[str, Any] = {**_given(variables, flags), **flags}
     limits = {name.removeprefix("limit_"): said.pop(name) for name in list(said) if name.startswith("limit_")}
     said.pop("config_file", None)
     for path in ("bundle", "entry_script", "app_root", "source_dir", "model_dir", "sample", "keys", "tls_cert", "tls_key", "log_file"):
@@ -103,9 +112,32 @@ def replaced_variables(environment: dict[str, str]) -> list[str]:
     return [f"{name} has no effect here: {REPLACED[name]}." for name in set_ones]
 
 
+def unknown_variables(environment: dict[str, str]) -> list[str]:
+    """One sentence for each FAIRLEAD_* variable that nothing reads: most are misspelt."""
+    known = [name for name in (*VARIABLES, *OTHERS_VARIABLES) if name.startswith("FAIRLEAD_")]
+    sentences = []
+    for name in sorted(environment):
+        if name.startswith("FAIRLEAD_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            sentences.append(f"{name} is no variable of Fairlead and has no effect{f'; did you mean {near[0]}?' if near else '.'}")
+    return sentences
+
+
+def _given(variables: dict[str, str], flags: dict[str, Any]) -> dict[str, Any]:
+    """What variables and the config file say. A bundle that was named outweighs a script from there; a script is looked for in the app root."""
+    said = _from_variables(variables)
+    if flags.get("bundle"):
+        said.pop("entry_script", None)
+    if "entry_script" in said:
+        said["entry_script"] = os.path.join(flags.get("app_root") or said.get("app_root") or "", said["entry_script"])
+    return said
+
+
 def _checked(options: ServeOptions) -> ServeOptions:
-    if (options.bundle is None) == (options.entry_script is None):
-        raise UsageFault("Nothing to serve: name a BUNDLE, or a script with --entry-script (one of the two).")
+    if options.bundle is None and options.entry_script is None:
+        raise UsageFault("Nothing to serve: name a BUNDLE, or a script with --entry-script.")
+    if options.bundle is not None and options.entry_script is not None:
+        raise UsageFault("A BUNDLE has its own script: leave out --entry-script, or the BUNDLE.")
     for name in ("port", "metrics_port"):
         port = getattr(options, name)
         if port is not None and not 0 <= port <= 65535:

@@ -22,7 +22,7 @@ from fairlead_scoring.errors import RuntimeFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor import handoff
 from fairlead_scoring.supervisor.banner import banner
-from fairlead_scoring.supervisor.child import PACKAGE, Control, FrontRecord, WorkerRecord, adopted, end_of, send_signal
+from fairlead_scoring.supervisor.child import PACKAGE, Control, WorkerRecord, adopted, end_of, send_signal
 from fairlead_scoring.supervisor.crew import Crew
 from fairlead_scoring.supervisor.fronts import Fronts
 from fairlead_scoring.supervisor.options import ServeOptions
@@ -49,6 +49,7 @@ class Supervisor:
         self._crew.on_started = self._watch_worker
         self._crew.attach = self._fronts.attach
         self._crew.retire = self._fronts.retire
+        self._crew.gone = self._fronts.gone
         self._generation = 0
         self._stopping: float | None = None
         self._force_at = 0.0
@@ -57,7 +58,7 @@ class Supervisor:
         self._watch = Watch(options) if options.reload else None
         self._preparation = Preparation(options)
         self._told_ready = False
-        self._wants_replacement = False
+        self._wants_successor = False
         self._signals = _signal_pipe()
         self._selector.register(self._signals, selectors.EVENT_READ, self._signalled)
 
@@ -92,8 +93,9 @@ class Supervisor:
         self._fronts.tell_news()
         self._check_boot()
         self._check_reload()
-        self._check_replacement()
         self._check_stopping(now)
+        if self._wants_successor:
+            self._replace_self()
 
     def _forgive(self, lag: float) -> None:
         for worker in self._crew.workers.values():
@@ -183,7 +185,7 @@ class Supervisor:
             if number == signal.SIGHUP:
                 self._reload()
             elif number == signal.SIGUSR2:
-                self._wants_replacement = True
+                self._wants_successor = True
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stop(INTERRUPT_GRACE if number == signal.SIGINT else self._options.drain_grace)
 
@@ -283,18 +285,16 @@ class Supervisor:
         if taken.replaces_front:
             self._fronts.start()
 
-    def _check_replacement(self) -> None:
-        """When it was asked for, and nothing else is under way: a reload, or an earlier replacement."""
-        front = self._fronts.serving
-        if self._wants_replacement and self._stopping is None and front is not None and self._crew.wanted == self._crew.active:
-            self._replace_self(front)
-
-    def _replace_self(self, front: FrontRecord) -> None:
+    def _replace_self(self) -> None:
         """Become a freshly loaded supervisor: same pid, same children, same sockets; then a new front takes over from the old."""
+        if self._stopping is not None:
+            self._wants_successor = False
+        if self._stopping is not None or not self._fronts.is_settled or not self._crew.is_settled:
+            return  # later, when nothing is being started
         left = handoff.leave(
             handoff.of(
                 options=self._options, listeners=self._listeners, log_fd=self._lines.fd, folder=str(self._folder),
-                front=front, workers=[(record, self._crew.spec_of(record)) for record in self._crew.ready_ones()],
+                front=self._fronts.records[-1], workers=[(record, self._crew.spec_of(record)) for record in self._crew.ready_ones()],
             )
         )  # fmt: skip
         self._lines.flush()

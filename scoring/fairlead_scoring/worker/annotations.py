@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from fairlead_scoring.schema import DeclarationError, Field, Signature, Table, Tensor, Value
 from fairlead_scoring.schema.keywords import KEYWORDS
 from fairlead_scoring.worker.arguments import moment
+from fairlead_scoring.worker.made_up import made_up
 from fairlead_scoring.worker.parameters import Parameters
 from fairlead_scoring.worker.unfit import Convert, Unfit, attempt, refusing
 
@@ -38,7 +39,8 @@ def typed_of(run: Callable[..., Any], parameters: Parameters) -> Typed:
     for parameter in parameters.data:
         declared, convert = _declare(hints.get(parameter.name, Any), f"'{parameter.name}'")
         required = parameter.default is inspect.Parameter.empty
-        fields.append(Field(parameter.name, declared, required=required, default=None if required else parameter.default))
+        field = Field(parameter.name, declared, required=required, default=None if required else parameter.default)
+        fields.append(dataclasses.replace(field, example=made_up(field, convert)) if required else field)
         if convert is not None:
             converters[parameter.name] = refusing(parameter.name, convert)
     return Typed(Signature(tuple(fields)), converters)
@@ -193,13 +195,15 @@ def _validating(validate: Convert) -> Convert:
 
 
 def _shown(schema: Any, definitions: Dict[str, Any], depth: int) -> Dict[str, Any]:
-    """Our subset of JSON Schema: references followed, what is only for people left out."""
+    """Our subset of JSON Schema: references followed, and what it says for people."""
     reference = schema.get("$ref")
     if reference:
         return _shown(definitions.get(reference.split("/")[-1], {}), definitions, depth + 1) if depth < 8 else {}
     found: Dict[str, Any] = {}
     for key, value in schema.items():
-        if key not in KEYWORDS:
+        if key == "examples" and value:
+            found["example"] = value[0]
+        if key not in KEYWORDS and key not in ("description", "default"):
             continue
         if key == "properties":
             found[key] = {name: _shown(inner, definitions, depth + 1) for name, inner in value.items()}

@@ -69,8 +69,10 @@ def _score(front: link.Link, asked: List[Asked], step: Step, control: Control) -
         if not isinstance(answer.body, (bytes, bytearray)):
             REQUEST_ID.set(one.request.request_id)
             control.running_since = time.monotonic()
-            send_stream(front, one.ident, answer)
-            control.running_since = None
+            try:
+                send_stream(front, one.ident, answer, control)
+            finally:
+                control.running_since = None
     REQUEST_ID.set("")
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -38,14 +39,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
     control = Control(supervisor, beat_seconds=config["beat_seconds"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when a worker ends
     try:
-        script, contract, step = _boot(config, lines)
+        script, contract, step, loop = _boot(config, lines)
     except RuntimeFault as fault:
         control.tell(link.FAILED, {"message": str(fault), "frames": getattr(fault, "frames", ""), "exit_code": fault.exit_code})
         return fault.exit_code
     signal.signal(signal.SIGTERM, _interrupt(control))
     control.tell(link.READY, contract)
     if contract["async"]:
-        return serve_async(script, step, control)
+        return serve_async(script, step, control, loop)
     return serve(step, control)
 
 
@@ -74,10 +75,11 @@ def _boot(config: Dict[str, Any], lines: LineWriter) -> Any:
     if config.get("sample") is not None:
         contract["sample"] = config["sample"]
     step = Step(script, contract, lines, timeout_ms=config["timeout_ms"])
+    loop = asyncio.new_event_loop() if contract["async"] else None
     if config["warmup"]:
-        contract["warmup_ms"] = warm_up(script, contract, lines, declared=config.get("sample") is not None)
+        contract["warmup_ms"] = warm_up(script, contract, lines, loop, declared=config.get("sample") is not None)
     REQUEST_ID.set("")
-    return script, contract, step
+    return script, contract, step, loop
 
 
 if __name__ == "__main__":

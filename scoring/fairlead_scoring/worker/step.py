@@ -55,7 +55,7 @@ class Step:
             except BadInput as bad:
                 answers[place] = refusal(bad, request)
             except Exception as error:  # noqa: BLE001  (the edge: whatever user code raises)
-                answers[place] = self._internal(error, request)
+                answers[place] = self.internal(error, request)
         for group in self._groups(bound):
             for one, answer in zip(group, self._run(group)):
                 answers[one.place] = answer
@@ -98,7 +98,7 @@ class Step:
             middle = len(group) // 2
             return self._run(group[:middle]) + self._run(group[middle:])
         spent = (time.perf_counter() - started) * 1000
-        return [self._encode(one, result, spent) for one, result in zip(group, results)]
+        return [self.encode(one, result, spent) for one, result in zip(group, results)]
 
     def _run_one(self, one: Bound) -> Answer:
         REQUEST_ID.set(one.request.request_id)
@@ -112,16 +112,16 @@ class Step:
         except BaseException as error:  # noqa: BLE001  (the edge: whatever user code raises)
             self.report(error)
             return failure(one.request, SCRIPT_FAILED, failed=True)
-        return self._encode(one, result, (time.perf_counter() - started) * 1000)
+        return self.encode(one, result, (time.perf_counter() - started) * 1000)
 
-    def _encode(self, one: Bound, result: Any, spent_ms: float) -> Answer:
+    def encode(self, one: Bound, result: Any, spent_ms: float) -> Answer:
         try:
             answer = self._script.encode(result, one.request)
         except EncodeFault as fault:
             self._lines.say("error", "script", str(fault), request_id=one.request.request_id)
             answer = failure(one.request, INTERNAL_FAILED, failed=False)
         except Exception as error:  # noqa: BLE001  (the edge: whatever user code raises)
-            answer = self._internal(error, one.request)
+            answer = self.internal(error, one.request)
         answer.exec_ms = spent_ms
         answer.rows = one.rows
         answer.report = self.report
@@ -134,7 +134,7 @@ class Step:
         message = f"run() raised {type(error).__name__}: {error}\n{user_frames(error)}"
         self._lines.say("error", "script", message.rstrip(), request_id=REQUEST_ID.get())
 
-    def _internal(self, error: Exception, request: Request) -> Answer:
+    def internal(self, error: Exception, request: Request) -> Answer:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         self._lines.say("error", "worker", text.rstrip(), request_id=request.request_id)
         return failure(request, INTERNAL_FAILED, failed=False)

@@ -2,47 +2,99 @@
 
 from __future__ import annotations
 
+import json
 import select
 import traceback
 from typing import Iterator, cast
 
 from fairlead_scoring.worker import link
+from fairlead_scoring.worker.control import Control
 from fairlead_scoring.worker.exchange import Answer
-from fairlead_scoring.worker.step import Overdue
+from fairlead_scoring.worker.step import SCRIPT_FAILED, Overdue
 
-WINDOW = 16
+WINDOW = 16  # pieces on their way
+PIECE = 1 << 16
 
 
-def send_stream(front: link.Link, ident: int, answer: Answer) -> None:
+class _Cancelled(Exception):
+    """The client has gone."""
+
+
+def send_stream(front: link.Link, ident: int, answer: Answer, control: Control) -> None:
     """Iterate the script's generator and send each chunk; a client that has gone closes the generator."""
     chunks = cast("Iterator[bytes]", answer.body)
-    unacknowledged = 0
+    window = Window(front, ident, control)
     try:
         for chunk in chunks:
-            if not chunk:
-                continue
-            front.send(link.CHUNK, chunk, ident=ident)
-            unacknowledged += 1
-            while unacknowledged and (unacknowledged >= WINDOW or _has_news(front)):
-                frame = front.receive()
-                if frame.kind == link.CANCEL:
-                    front.send(link.END, ident=ident)
-                    return
-                unacknowledged -= 1
+            for piece in pieces(chunk):
+                front.send(link.CHUNK, piece, ident=ident)
+                window.sent()
         front.send(link.END, ident=ident)
     except link.LinkClosed:
         raise
+    except _Cancelled:
+        front.send(link.END, ident=ident)
     except (Exception, Overdue) as error:  # noqa: BLE001  (the edge: whatever user code raises)
         answer.report(error)
-        front.send(link.END, describe(error), ident=ident, flags=link.ERROR)
+        if is_event_stream(answer):
+            front.send(link.CHUNK, error_event(), ident=ident)
+            front.send(link.END, ident=ident)
+        else:
+            front.send(link.END, describe(error), ident=ident, flags=link.ERROR)
     finally:
-        close = getattr(chunks, "close", None)
+        _close(chunks, answer)
+
+
+class Window:
+    """How many pieces the front has not yet passed on; waits when they are too many."""
+
+    def __init__(self, front: link.Link, ident: int, control: Control) -> None:
+        self._front, self._ident, self._control = front, ident, control
+        self._unacknowledged = 0
+
+    def sent(self) -> None:
+        """Raises _Cancelled."""
+        self._unacknowledged += 1
+        while self._unacknowledged >= WINDOW or self._has_news():
+            self._hear(self._front.receive())
+
+    def _hear(self, frame: link.Frame) -> None:
+        if frame.kind == link.CONTROL:
+            self._control.adopt(frame.fds[0])
+        elif frame.ident != self._ident:
+            return  # about a stream that is over
+        elif frame.kind == link.CANCEL:
+            raise _Cancelled
+        elif frame.kind == link.ACK:
+            self._unacknowledged -= 1
+
+    def _has_news(self) -> bool:
+        return self._front.has_frame or bool(select.select([self._front.sock], [], [], 0)[0])
+
+
+def pieces(chunk: bytes) -> Iterator[memoryview]:
+    """Small enough for the window to bound what is held, whatever the script yields."""
+    view = memoryview(chunk)
+    for start in range(0, len(view), PIECE):
+        yield view[start : start + PIECE]
+
+
+def _close(chunks: Iterator[bytes], answer: Answer) -> None:
+    close = getattr(chunks, "close", None)
+    try:
         if close is not None:
             close()
+    except (Exception, Overdue) as error:  # noqa: BLE001  (the edge: whatever user code raises)
+        answer.report(error)
 
 
-def _has_news(front: link.Link) -> bool:
-    return front.has_frame or bool(select.select([front.sock], [], [], 0)[0])
+def is_event_stream(answer: Answer) -> bool:
+    return answer.content_type.startswith("text/event-stream")
+
+
+def error_event() -> bytes:
+    """Server-sent events can say that they failed; the connection need not be cut (DECISIONS 13)."""
+    return b"event: error\ndata: " + json.dumps({"message": SCRIPT_FAILED}).encode() + b"\n\n"
 
 
 def describe(error: BaseException) -> bytes:

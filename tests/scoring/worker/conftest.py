@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield Bench(tmp_path / "app", LineWriter(sink.fileno(), form="json"), log)
     sys.path[:] = path
     for name, module in list(sys.modules.items()):
-        of_the_script = any(place.startswith(str(tmp_path)) for place in [str(getattr(module, "__file__", "")), *map(str, getattr(module, "__path__", []))])
+        path = getattr(module, "__path__", [])
+        places = [getattr(module, "__file__", ""), *(path if isinstance(path, Iterable) else [])]  # torch.classes answers any name with an object
+        of_the_script = any(str(place).startswith(str(tmp_path)) for place in places)
         if name == MODULE_NAME or (name not in modules and of_the_script):
             del sys.modules[name]
     schemas = sys.modules.get("inference_schema.schema_util")

@@ -6,8 +6,6 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.live import Launcher
 
 SLOW_FRONT = "import sys, time\nif 'front' in sys.orig_argv:\n    time.sleep(0.7)\n"
@@ -27,12 +25,16 @@ def test_ready_is_said_when_the_front_can_score_too(serve: Launcher, tmp_path: P
         os.kill(service.pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("path", ["/", "/readyz", "/score", "/sample", "/docs", "/swagger.json", "/openapi.json", "/v2/models/score"])
-def test_what_needs_the_script_is_503_until_it_is_loaded(serve: Launcher, tmp_path: Path, path: str) -> None:
-    script = tmp_path / "score.py"
-    script.write_text("import threading\n\n\ndef init():\n    threading.Event().wait()\n\n\ndef run(data):\n    return data\n")
+def test_what_needs_the_script_is_503_until_it_is_loaded(serve: Launcher, tmp_path: Path) -> None:
+    script, go = tmp_path / "score.py", tmp_path / "go"
+    script.write_text(
+        f"import os, time\n\n\ndef init():\n    while not os.path.exists('{go}'):\n        time.sleep(0.02)\n\n\ndef run(data):\n    return data\n"
+    )
     service = serve("--entry-script", script, ready=False)
     service.wait_log("Listening")
-    reply = service.get(path)
-    assert (reply.status, reply.headers["retry-after"]) == (503, "2")
+    for path in ("/", "/readyz", "/score", "/sample", "/docs", "/swagger.json", "/openapi.json", "/v2/models/score"):
+        reply = service.get(path)
+        assert (path, reply.status, reply.headers.get("retry-after")) == (path, 503, "2")
     assert service.get("/livez").status == 200
+    go.touch()
+    assert service.wait_ready().get("/").status == 200

@@ -127,7 +127,8 @@ def variables() -> str:
         read.append((f"`{name}`", meaning, flag))
     parts = [
         "# Environment variables\n\nA flag beats a variable, a variable beats the config file (`--config_file`, or `AZUREML_CONFIG_FILE`).\n",
-        "\n## Read by a service\n\nThe names of the Azure scoring server mean here what they mean there.\n\n",
+        "\n## Read by a service\n\nThe names of the Azure scoring server mean here what they mean there. Of a misspelt\n"
+        "`FAIRLEAD_*` variable a service warns, with the nearest name.\n\n",
         _table(("variable", "meaning", "flag"), read),
         "\n## Accepted without effect\n\nA service that finds one of these set says so in one warning.\n\n",
         _table(("variable", "instead"), [(f"`{name}`", cure) for name, cure in options.REPLACED.items()]),

@@ -5,7 +5,6 @@ In a page, the word after the fence says what is done with the block:
     sh              run by bash, all commands must succeed; variables last until the end of the page
     sh fails=N      the last command must end with exit code N
     sh serve        one command that goes on running; it is ready before the page goes on, and ends with the page or at the next `sh serve`
-    sh test=FILE    not run here: FILE is the test that does it, and must hold the command
     LANGUAGE file=NAME   written to NAME
     text, json      right after `sh`: what it must say. Each line of a text, in this order, other lines may stand between; … stands for
                     anything. Of JSON, that of the last command: these keys with these values, "…" for any, fractions as rounded as the page has them.
@@ -55,7 +54,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        return self.language == "sh" and "test" not in self.options
+        return self.language == "sh"
 
 
 def blocks(page: Path) -> list[Block]:
@@ -77,8 +76,8 @@ def _block(page: Path, text: str, match: re.Match[str]) -> Block:
     line = text.count("\n", 0, match.start()) + 1
     language, *words = match[2].split() or [""]
     options = dict(word.partition("=")[::2] for word in words)
-    if language in SHELLS or (language == "sh" and not options.keys() <= {"serve", "fails", "test"}):
-        raise ValueError(f"{page.name}:{line}: ```{match[2]}: write `sh`, with serve, fails=N or test=FILE.")
+    if language in SHELLS or (language == "sh" and not options.keys() <= {"serve", "fails"}):
+        raise ValueError(f"{page.name}:{line}: ```{match[2]}: write `sh`, with serve or fails=N.")
     indent = match[1]
     body = "".join(row.removeprefix(indent) for row in match[3].splitlines(keepends=True))
     return Block(language=language, options=options, text=body, line=line)

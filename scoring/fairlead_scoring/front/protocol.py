@@ -39,7 +39,6 @@ class Connection(asyncio.Protocol):
         self.pipeline: deque[Exchange] = deque()
         self.since = front.clock()  # when the phase began: idle, receiving, or lingering
         self.header_bytes = 0
-        self.quiet = 0
         self.in_head = False
         self.quiet = 0  # bytes of a request since the parser last had something to say
         self.discarded = 0
@@ -152,16 +151,18 @@ class Connection(asyncio.Protocol):
         self.quiet = 0
         body, front = exchange.body, self.front
         before = body.size
+        wrong = None
         try:
             body.add(piece, self.limits.body)
         except BodyTooLarge as error:
-            self.refuse_incoming(exchange, 413, str(error))
+            wrong = (413, str(error))
         except BodyBroken as error:
-            self.refuse_incoming(exchange, 400, f"The body is not what its Content-Encoding says: {error}.")
-        else:
-            front.buffered += body.size - before
-            if front.buffered > self.limits.buffered:
-                self.refuse_incoming(exchange, 429, "The service holds too many large requests at once. Try again later.")
+            wrong = (400, f"The body is not what its Content-Encoding says: {error}.")
+        front.buffered += body.size - before
+        if wrong is not None:
+            self.refuse_incoming(exchange, *wrong)
+        elif front.buffered > self.limits.buffered:
+            self.refuse_incoming(exchange, 429, "The service holds too many large requests at once. Try again later.")
 
     def on_message_complete(self) -> None:
         exchange = self.incoming
@@ -237,10 +238,10 @@ class Connection(asyncio.Protocol):
         """When more is on its way, closing at once would reset the connection and take the answer with it: linger until the client has read it."""
         unread = self.incoming is not None or self.deaf or bool(self.pipeline)
         self.closing = self.deaf = True
+        self.since = self.front.clock()
         if not unread or self.half_closed:
             self.transport.close()
             return
-        self.since = self.front.clock()
         if self.read_paused:
             self._resume_reading()
         if self.transport.can_write_eof():
@@ -338,10 +339,11 @@ class Connection(asyncio.Protocol):
         """Called once a second: what is too slow is answered 408 or closed."""
         waited = now - self.since
         limits = self.limits
-        if self.write_paused_since is not None and self._is_stalled(now):
-            self.abort()
+        if self.write_paused_since is not None:
+            if self._is_stalled(now):
+                self.abort()
         elif self.closing:
-            if waited > limits.linger:
+            if waited > (limits.write_stall if self.transport.get_write_buffer_size() else limits.linger):
                 self.abort()
         elif self.current is not None:
             return

@@ -20,6 +20,8 @@ from fairlead.errors import FairleadError
 COMMANDS = {
     "serve": "Serve a model file, a score.py or a bundle over HTTP.",
     "bundle": "Make a bundle: a folder with model, script and schema that never changes.",
+    "call": "Send a sample or a file to a service and show the answer.",
+    "keys": "Make or change the two keys of a service.",
 }
 
 

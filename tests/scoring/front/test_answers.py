@@ -1,0 +1,423 @@
+"""What every answer of the front carries: ids, x-ms headers, CORS; who may enter; and what the log says of it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+import uuid
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fairlead_scoring.front.limits import Limits
+from fairlead_scoring.front.settings import FrontSettings
+
+from tests.scoring.front.wire import Client, Response, Wire, get, post, wire
+
+Hold = Callable[[Wire], Wire]
+IDS = ("x-request-id", "x-ms-request-id", "x-ms-client-request-id")
+
+# Sent A, B, C of IDS; answered. "new" is a fresh GUID, the same in a row. Seeds 2.3.
+TRUTH = [
+    ((None, None, None), ("new", "new", None)),
+    (("A", None, None), ("A", "A", None)),
+    ((None, "B", None), ("new", "B", "B")),
+    ((None, None, "C"), ("new", "C", "C")),
+    (("A", "B", None), ("A", "B", "B")),
+    ((None, "B", "C"), ("new", "B", "C")),
+    (("A", None, "C"), ("A", "C", "C")),
+    (("A", "B", "C"), ("A", "B", "C")),
+]
+
+
+def scored(one: Wire, *headers: str, answer: dict[str, str] | None = None, status: int = 200) -> Response:
+    client = one.connect()
+    client.send(post(b"{}", *headers))
+    one.answer(one.asked()[0], headers=answer, status=status)
+    return client.responses()[0]
+
+
+@pytest.mark.parametrize("path", ["/score", "/version", "/none"])
+@pytest.mark.parametrize(("sent", "expected"), TRUTH)
+def test_ids_follow_the_truth_table_on_every_kind_of_answer(hold: Hold, path: str, sent: tuple[str | None, ...], expected: tuple[str | None, ...]) -> None:
+    one = hold(wire())
+    one.add_worker()
+    headers = [f"{name}: {value}" for name, value in zip(IDS, sent, strict=True) if value]
+    if path == "/score":
+        response = scored(one, *headers)
+    else:
+        client = one.connect()
+        client.send(get(path, *headers))
+        (response,) = client.responses()
+    new = response.headers["x-request-id"] if "new" in expected else ""
+    assert not new or uuid.UUID(new).version == 4
+    assert tuple(response.headers.get(name) for name in IDS) == tuple(new if value == "new" else value for value in expected)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_an_id_of_more_than_100_characters_is_431_without_ids(hold: Hold, name: str) -> None:
+    client = hold(wire()).connect()
+    client.send(get("/version", f"{name}: {'a' * 100}") + get("/version", f"{name}: {'a' * 101}"))
+    fine, refused = client.responses()
+    assert (fine.status, refused.status) == (200, 431)
+    assert json.loads(refused.body)["message"] == f"{name} is longer than 100 characters."
+    assert not set(IDS) & set(refused.headers)
+
+
+def test_trace_headers_are_echoed_and_a_broken_traceparent_is_not(hold: Hold) -> None:
+    one = hold(wire())
+    one.add_worker()
+    parent = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    good = scored(one, "TraceId: t1", f"traceparent: {parent}")
+    assert (good.headers["traceid"], good.headers["traceparent"]) == ("t1", parent)
+    assert f'"trace_id":"{"ab" * 16}"' in one.log()
+    assert "traceparent" not in scored(one, "traceparent: 00-xyz").headers
+
+
+def test_each_id_is_new(hold: Hold) -> None:
+    client = hold(wire()).connect()
+    client.send(get("/version") * 200)
+    client.send(get("/version") * 200)
+    assert len({response.headers["x-request-id"] for response in client.responses()}) == 400
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (get("/version"), 200),
+        (get("/status"), 200),
+        (get("/none"), 404),
+        (get("/score", method="PUT"), 405),
+        (get("/score", method="OPTIONS"), 200),
+        (get("/swagger.json?version=9"), 404),
+        (get("/version", "expect: x"), 417),
+        (post(b"\x1f\x8b", "content-encoding: gzip"), 400),
+        (post(b"x", "content-encoding: br"), 415),
+        (b"nonsense\r\n\r\n", 400),
+        (post(b"{}", path="/v2/models/m/infer"), 404),
+        (post(b"{}", path="/invocations"), 404),
+    ],
+)
+def test_every_answer_says_that_run_did_not_fail_and_who_answered(hold: Hold, request_bytes: bytes, status: int) -> None:
+    one = hold(wire())
+    one.add_worker()
+    client = one.connect()
+    client.send(request_bytes)
+    (response,) = client.responses()
+    assert response.status == status
+    assert response.headers["x-ms-run-function-failed"] == "False"
+    assert response.headers["x-ms-server-version"].startswith("fairlead/")
+    assert response.headers["x-fairlead-revision"] == "r1"
+    assert response.headers["x-request-id"]
+    assert "date" in response.headers
+    assert "x-ms-run-fn-exec-ms" not in response.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"])
+def test_health_says_nothing_of_run(hold: Hold, path: str) -> None:
+    one = hold(wire())
+    one.add_worker()
+    client = one.connect()
+    client.send(get(path))
+    (response,) = client.responses()
+    assert response.status == 200
+    assert "x-ms-run-function-failed" not in response.headers
+
+
+def test_the_health_page_is_the_azure_servers(hold: Hold) -> None:
+    one = hold(wire())
+    client = one.connect()
+    client.send(get("/"))
+    one.add_worker()
+    client.send(get("/"))
+    starting, ready = client.responses()
+    assert (starting.status, starting.headers["retry-after"]) == (503, "2")
+    assert (ready.status, ready.body, ready.headers["content-type"]) == (200, b"Healthy", "text/html; charset=utf-8")
+
+
+def test_the_version_header_can_be_left_out(hold: Hold) -> None:
+    one = hold(Wire(FrontSettings(says_version=False)))
+    one.add_worker()
+    assert "x-ms-server-version" not in scored(one).headers
+
+
+def test_the_answer_of_run_has_its_time(hold: Hold) -> None:
+    one = hold(wire())
+    one.add_worker()
+    assert scored(one).headers["x-ms-run-fn-exec-ms"] == "1.500"
+
+
+def test_a_script_cannot_break_out_of_its_header_or_take_the_servers(hold: Hold) -> None:
+    one = hold(wire())
+    one.add_worker()
+    answer = {
+        "x-mine": "1\r\nset-cookie: stolen\r\n\r\n<html>",
+        "x bad": "1",
+        "x-bad:": "1",
+        "Content-Length": "999",
+        "Transfer-Encoding": "chunked",
+        "Connection": "upgrade",
+        "X-Request-Id": "forged",
+        "x-ms-run-function-failed": "True",
+        "content-type": "text/csv",
+    }
+    response = scored(one, "x-request-id: real", answer=answer)
+    assert response.headers["x-mine"] == "1  set-cookie: stolen    <html>"
+    assert (response.headers["x-request-id"], response.headers["content-type"]) == ("real", "text/csv")
+    assert response.headers["x-ms-run-function-failed"] == "False"
+    assert not {"set-cookie", "connection", "x bad", "x-bad", "transfer-encoding"} & set(response.headers)
+    assert response.headers["content-length"] == "2"
+
+
+@pytest.mark.parametrize("status", [0, 99, 100, 101, 199, 600, 65535])
+def test_a_status_that_http_does_not_know_is_an_internal_error(hold: Hold, status: int) -> None:
+    one = hold(wire())
+    one.add_worker()
+    response = scored(one, status=status)
+    assert (response.status, response.headers["x-ms-run-function-failed"]) == (500, "False")
+    assert f"status {status}" in one.log()
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_body_has_none(hold: Hold, status: int) -> None:
+    one = hold(wire())
+    one.add_worker()
+    response = scored(one, status=status)
+    assert (response.status, response.body) == (status, b"")
+    assert "content-length" not in response.headers
+
+
+def test_answers_name_the_revision_of_the_worker_that_made_them(hold: Hold) -> None:
+    one = hold(wire())
+    one.add_worker("w1", "old")
+    client = one.connect()
+    client.send(post(b"1"))
+    asked = one.asked("w1")
+    one.add_worker("w2", "new")
+    other = one.connect()
+    other.send(get("/version"))
+    one.answer(asked[0], ident="w1")
+    assert other.responses()[0].headers["x-fairlead-revision"] == "new"
+    assert client.responses()[0].headers["x-fairlead-revision"] == "old"
+    assert '"revision":"old"' in one.log()
+
+
+# CORS: the reference's table 1.9.
+CORS = FrontSettings(cors_origins=("https://a.example", "https://b.example"))
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [("https://a.example", True), ("https://b.example", True), ("https://evil.example", False), (None, False)])
+@pytest.mark.parametrize("path", ["/", "/swagger.json", "/score"])
+def test_an_allowed_origin_is_echoed_and_a_refused_one_gets_the_answer_without(hold: Hold, path: str, origin: str | None, allowed: bool) -> None:
+    one = hold(Wire(CORS))
+    one.add_worker()
+    headers = [f"origin: {origin}"] if origin else []
+    if path == "/score":
+        response = scored(one, *headers)
+    else:
+        client = one.connect()
+        client.send(get(path, *headers))
+        (response,) = client.responses()
+    assert response.status == 200
+    assert response.headers.get("access-control-allow-origin") == (origin if allowed else None)
+    assert response.headers["vary"] == "Origin"
+
+
+def test_a_preflight_names_methods_and_headers_and_needs_no_key(hold: Hold, tmp_path: Path) -> None:
+    one = hold(Wire(FrontSettings(cors_origins=("https://a.example",), keys_file=keys_file(tmp_path, "k"))))
+    one.add_worker()
+    client = one.connect()
+    asked = ("origin: https://a.example", "access-control-request-method: POST", "access-control-request-headers: authorization, content-type")
+    client.send(get("/score", *asked, method="OPTIONS") + get("/score", method="OPTIONS"))
+    preflight, plain = client.responses()
+    assert preflight.status == 200
+    assert preflight.headers["access-control-allow-origin"] == "https://a.example"
+    assert preflight.headers["access-control-allow-methods"] == "GET, POST"
+    assert preflight.headers["access-control-allow-headers"] == "authorization, content-type"
+    assert plain.status == 401
+    assert one.front.pool.in_flight == 0
+
+
+def test_any_origin_may_be_allowed(hold: Hold) -> None:
+    client = hold(Wire(FrontSettings(cors_origins=("*",)))).connect()
+    client.send(get("/version", "origin: https://c.example"))
+    assert client.responses()[0].headers["access-control-allow-origin"] == "*"
+
+
+def test_without_cors_there_is_none(hold: Hold) -> None:
+    client = hold(wire()).connect()
+    client.send(get("/version", "origin: https://a.example"))
+    assert not [name for name in client.responses()[0].headers if name.startswith("access-control") or name == "vary"]
+
+
+# Keys.
+OPEN = ["/", "/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"]
+CLOSED = ["/score", "/swagger.json", "/openapi.json", "/docs", "/sample", "/status", "/version", "/v2", "/v2/models/m", "/v2/models/m/ready", "/metrics"]
+
+
+def keys_file(folder: Path, *keys: str) -> Path:
+    file = folder / "keys.json"
+    file.write_text(json.dumps(dict(zip(("primary", "secondary"), (f"sha256:{hashlib.sha256(key.encode()).hexdigest()}" for key in keys), strict=False))))
+    return file
+
+
+@pytest.mark.parametrize("path", OPEN + CLOSED)
+def test_without_a_key_only_health_answers(hold: Hold, tmp_path: Path, path: str) -> None:
+    one = hold(Wire(FrontSettings(keys_file=keys_file(tmp_path, "k"), is_loopback=False)))
+    one.add_worker()
+    client = one.connect()
+    client.send(get(path))
+    (response,) = client.responses()
+    assert response.status == (200 if path in OPEN else 401)
+    assert ("www-authenticate" in response.headers) == (path in CLOSED)
+
+
+def test_metrics_need_no_key_on_loopback(hold: Hold, tmp_path: Path) -> None:
+    client = hold(Wire(FrontSettings(keys_file=keys_file(tmp_path, "k"), is_loopback=True))).connect()
+    client.send(get("/metrics"))
+    assert client.statuses == [200]
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("authorization: Bearer one", 200),
+        ("authorization: bearer two", 200),
+        ("authorization: Bearer  one ", 200),
+        ("authorization: Bearer three", 401),
+        ("authorization: Bearer", 401),
+        ("authorization: one", 401),
+        ("authorization: Basic one", 401),
+        ("authorization: Bearer " + hashlib.sha256(b"one").hexdigest(), 401),
+        ("x-key: one", 401),
+    ],
+)
+def test_either_key_opens_and_nothing_else_does(hold: Hold, tmp_path: Path, header: str, status: int) -> None:
+    one = hold(Wire(FrontSettings(keys_file=keys_file(tmp_path, "one", "two"))))
+    client = one.connect()
+    client.send(get("/version", header))
+    assert client.statuses == [status]
+
+
+def test_a_request_without_key_never_reaches_a_worker_nor_sends_its_body(hold: Hold, tmp_path: Path) -> None:
+    one = hold(Wire(FrontSettings(keys_file=keys_file(tmp_path, "k"), limits=Limits())))
+    one.add_worker()
+    client = one.connect()
+    client.send(get("/score", "content-length: 90000000", method="POST"))
+    assert client.statuses == [401]
+    client.send(b"a" * 100_000)
+    one.turn()
+    assert (one.front.pool.in_flight, one.front.buffered) == (0, 0)
+
+
+def test_keys_are_read_again_when_the_file_changes_and_a_broken_file_changes_nothing(hold: Hold, tmp_path: Path) -> None:
+    file = keys_file(tmp_path, "old")
+    one = hold(Wire(FrontSettings(keys_file=file)))
+
+    def allows(key: str) -> bool:
+        client = one.connect()
+        client.send(get("/version", f"authorization: Bearer {key}"))
+        return client.statuses == [200]
+
+    assert (allows("old"), allows("new")) == (True, False)
+    file.write_text("{ broken")
+    one.pass_time(1)
+    one.pass_time(1)
+    assert allows("old")
+    log = one.log()
+    assert log.count("cannot be used") == 1
+    keys_file(tmp_path, "new", "other")
+    one.pass_time(1)
+    assert (allows("old"), allows("new"), allows("other")) == (False, True, True)
+
+
+# Zipped bodies.
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress), ("GZIP", gzip.compress)])
+@pytest.mark.parametrize("size", [1, 100_000, 3_000_000])
+def test_a_zipped_body_arrives_unpacked(hold: Hold, encoding: str, pack: Callable[[bytes], bytes], size: int) -> None:
+    one = hold(wire())
+    one.add_worker()
+    client = one.connect()
+    body = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    data = post(pack(body), f"content-encoding: {encoding}")
+    for start in range(0, len(data), 5000):
+        client.send(data[start : start + 5000])
+    (asked,) = one.asked()
+    assert bytes(asked.request.body) == body
+    one.answer(asked)
+    assert client.statuses == [200]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [(b"no gzip", "incorrect header"), (gzip.compress(b"a" * 100)[:-9], "ends too early"), (gzip.compress(b"a") + gzip.compress(b"b"), "follows its end")],
+)
+def test_a_body_that_is_not_what_its_encoding_says_is_refused(hold: Hold, body: bytes, words: str) -> None:
+    client = hold(wire()).connect()
+    client.send(post(body, "content-encoding: gzip"))
+    (response,) = client.responses()
+    assert response.status == 400
+    assert words in json.loads(response.body)["message"]
+
+
+def test_a_bomb_is_stopped_when_it_passes_the_limit(hold: Hold) -> None:
+    one = hold(wire(body=1_000_000))
+    client = one.connect()
+    client.send(post(gzip.compress(b"0" * 50_000_000), "content-encoding: gzip"))
+    (response,) = client.responses()
+    assert response.status == 413
+    assert "unpacks to more than 1000000 bytes" in json.loads(response.body)["message"]
+    assert one.front.buffered == 0
+
+
+# The log.
+LINE = {
+    "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "level": "info", "source": "request", "method": "POST", "path": "/score", "status": 200, "ms": float,
+    "request_id": "A", "client_request_id": "C", "queue_ms": float, "run_ms": 1.5, "rows": 1, "worker": "w1", "bytes": 2, "revision": "r1",
+}  # fmt: skip
+
+
+def test_a_scored_request_is_one_line_of_json_with_these_fields(hold: Hold) -> None:
+    one = hold(wire())
+    one.add_worker()
+    scored(one, "x-request-id: A", "x-ms-client-request-id: C")
+    (line,) = one.log().splitlines()
+    record = json.loads(line)
+    assert list(record) == list(LINE)
+    assert re.fullmatch(str(LINE["time"]), record["time"])
+    for name, value in LINE.items():
+        assert record[name] == value or name == "time" or (value is float and isinstance(record[name], float)), name
+
+
+@pytest.mark.parametrize(("path", "level"), [("/version", "info"), ("/none", "warning"), ("/docs", "error")])
+def test_the_level_says_how_it_went(hold: Hold, path: str, level: str) -> None:
+    one = hold(wire())
+    client = one.connect()
+    client.send(get(path))
+    assert json.loads(one.log())["level"] == level
+
+
+def test_health_and_metrics_that_went_well_are_not_logged(hold: Hold) -> None:
+    one = hold(wire())
+    one.add_worker()
+    client = one.connect()
+    client.send(get("/") + get("/livez") + get("/metrics"))
+    assert one.log() == ""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_nobody_can_write_lines_of_his_own_into_the_log(hold: Hold, form: str) -> None:
+    one = hold(Wire(FrontSettings(log_form=form)))
+    client: Client = one.connect()
+    client.send(get('/x?a="}{"level":"forged', 'x-request-id: a"}\x85{\x1b[31m\xff'.encode("latin-1").decode("latin-1")))
+    client.send(get("/" + "y" * 3000))
+    client.send(b'GET /z HTTP/1.1\r\nhost: a\r\nx-request-id: "b\tc\xe2\x80\xa8d"\r\n\r\n')
+    lines = one.log().split("\n")[:-1]
+    assert len(lines) == len(client.responses())
+    for line in lines:
+        assert line.isprintable(), line
+        if form == "json":
+            assert json.loads(line)["source"] == "request"

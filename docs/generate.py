@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from fairlead import cli
 from fairlead_scoring import bundle
 from fairlead_scoring.front.limits import Limits
 from fairlead_scoring.front.metrics import Metrics
 from fairlead_scoring.front.pool import Pool
 from fairlead_scoring.supervisor import options
+from fairlead_scoring.worker.shims import names
 from log_lines import FIELDS, access_line
+
+from fairlead import cli
 
 HERE = Path(__file__).resolve().parent
 NOTE = "<!-- Written by scripts/docs from the code: change it there. -->\n\n"
@@ -39,6 +41,7 @@ VARIABLES = {
 CLIENT_SIDE = {
     "FAIRLEAD_DEBUG": "not empty and not 0: a failing `fairlead` command shows its traceback, as `--debug` does",
     "FAIRLEAD_KEY": "the key, in the curl line that a service with keys prints",
+    "FAIRLEAD_CAPTURE_DIR": "folder where the stand-ins for Azure's data collectors write what a script collects",
     "FAIRLEAD_SKOPS_TRUSTED": "types, comma separated, that a skops file may hold besides those that skops trusts",
     "XDG_CACHE_HOME": "where bundles of served model files are kept (default `~/.cache`)",
     "VIRTUAL_ENV, CONDA_PREFIX": "the active environment, whose Python runs the workers when there is no `--environment`",
@@ -74,7 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write docs/reference/ from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 when a page is out of date")
     check = parser.parse_args().check
-    pages = {"commands": commands(), "variables": variables(), "metrics": metrics(), "bundle": manifest(), "log": log()}
+    pages = {"commands": commands(), "variables": variables(), "metrics": metrics(), "stand-ins": stand_ins(), "bundle": manifest(), "log": log()}
     stale = [name for name, text in pages.items() if not _write(HERE / "reference" / f"{name}.md", NOTE + text, check)]
     return 1 if stale else 0
 
@@ -124,7 +127,8 @@ def variables() -> str:
         read.append((f"`{name}`", meaning, flag))
     parts = [
         "# Environment variables\n\nA flag beats a variable, a variable beats the config file (`--config_file`, or `AZUREML_CONFIG_FILE`).\n",
-        "\n## Read by a service\n\nThe names of the Azure scoring server mean here what they mean there.\n\n",
+        "\n## Read by a service\n\nThe names of the Azure scoring server mean here what they mean there. Of a misspelt\n"
+        "`FAIRLEAD_*` variable a service warns, with the nearest name.\n\n",
         _table(("variable", "meaning", "flag"), read),
         "\n## Accepted without effect\n\nA service that finds one of these set says so in one warning.\n\n",
         _table(("variable", "instead"), [(f"`{name}`", cure) for name, cure in options.REPLACED.items()]),
@@ -153,6 +157,18 @@ def metrics() -> str:
 
 def _labels(family: Any) -> str:
     return ", ".join(f"`{name}`" for name in family._labelnames)
+
+
+def stand_ins() -> str:
+    rows = [(f"`{alias}`", f"is `{module}`", "") for alias, module in names.ALIASES.items()]
+    for module, sources in names.NAMES.items():
+        works = ", ".join(f"`{name}`" for source, said in sources.items() if source != "absent" for name in said.split() if not name.startswith("_"))
+        rows.append((f"`{module}`", works, ", ".join(f"`{name}`" for name in sources.get("absent", "").split())))
+    head = (
+        "# Stand-ins for Azure's modules\n\nWhere a package is installed, it is used, module by module. Where it is not, a script finds these.\n"
+        "What only imports says, when it is used, what to do instead.\n\n"
+    )
+    return head + _table(("module", "works", "imports"), rows)
 
 
 def manifest() -> str:

@@ -35,6 +35,4 @@ class Backend(BaseHTTPRequestHandler):
         pass
 
 
-server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Backend)
-print(f"Backend on {server.server_address}", flush=True)
-server.serve_forever()
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Backend).serve_forever()

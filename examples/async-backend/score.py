@@ -7,7 +7,7 @@ import httpx2
 
 def init():
     global backend
-    backend = httpx2.AsyncClient(base_url=os.environ["BACKEND"], timeout=30)
+    backend = httpx2.AsyncClient(base_url=os.environ["BACKEND"], timeout=30, transport=httpx2.AsyncHTTPTransport(retries=3))
 
 
 async def run(data):

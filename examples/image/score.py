@@ -21,7 +21,7 @@ def run(request: AMLRequest):
     if "image" not in request.files:
         return AMLResponse({"message": "Send the picture as the form field 'image'."}, 400, json_str=True)
     image = Image.open(request.files["image"].stream).convert("RGB")
-    return AMLResponse(paint(image), 200, headers={"Content-Type": "image/png"})
+    return AMLResponse(paint(image), 200, {"Content-Type": "image/png"})
 
 
 def paint(image):

@@ -28,7 +28,8 @@ def compose(form: str, level: str, source: str, message: str, **fields: Any) -> 
     request_id = said.pop("request_id", None)
     tail = "".join(f"  {key}={value}" for key, value in said.items())
     mark = f"  [{str(request_id)[:8]}]" if request_id else ""
-    return "{}  {:5} {:10} {}{}{}\n".format(time.strftime("%H:%M:%S"), MARKS.get(level, "INFO "), source, message, mark, tail)
+    first, more, rest = message.partition("\n")
+    return "{}  {:5} {:10} {}{}{}{}{}\n".format(time.strftime("%H:%M:%S"), MARKS.get(level, "INFO "), source, first, mark, tail, more, rest)
 
 
 class LineWriter:

@@ -5,10 +5,9 @@ In a page, the word after the fence says what is done with the block:
     sh              run by bash, all commands must succeed; variables last until the end of the page
     sh fails=N      the last command must end with exit code N
     sh serve        one command that goes on running; it is ready before the page goes on, and ends with the page or at the next `sh serve`
-    sh test=FILE    not run here: FILE is the test that does it, and must hold the command
     LANGUAGE file=NAME   written to NAME
     text, json      right after `sh`: what it must say. Each line of a text, in this order, other lines may stand between; … stands for
-                    anything. Of JSON: these keys with these values, "…" for any, numbers to six digits.
+                    anything. Of JSON, that of the last command: these keys with these values, "…" for any, fractions as rounded as the page has them.
 
 A block inside an HTML comment is run like any other: the reader's preparation, which the page tells in words. $DOCS is the page's folder's
 root. Ports of the page (PORTS) become free ones. No other name for a shell (bash, console …) is accepted, so nothing escapes.
@@ -28,6 +27,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        return self.language == "sh" and "test" not in self.options
+        return self.language == "sh"
 
 
 def blocks(page: Path) -> list[Block]:
@@ -76,8 +76,8 @@ def _block(page: Path, text: str, match: re.Match[str]) -> Block:
     line = text.count("\n", 0, match.start()) + 1
     language, *words = match[2].split() or [""]
     options = dict(word.partition("=")[::2] for word in words)
-    if language in SHELLS or (language == "sh" and not options.keys() <= {"serve", "fails", "test"}):
-        raise ValueError(f"{page.name}:{line}: ```{match[2]}: write `sh`, with serve, fails=N or test=FILE.")
+    if language in SHELLS or (language == "sh" and not options.keys() <= {"serve", "fails"}):
+        raise ValueError(f"{page.name}:{line}: ```{match[2]}: write `sh`, with serve or fails=N.")
     indent = match[1]
     body = "".join(row.removeprefix(indent) for row in match[3].splitlines(keepends=True))
     return Block(language=language, options=options, text=body, line=line)
@@ -105,13 +105,17 @@ def fits(expected: Any, said: Any) -> bool:
         return isinstance(said, dict) and all(key in said and fits(value, said[key]) for key, value in expected.items())
     if isinstance(expected, list):
         return isinstance(said, list) and len(expected) == len(said) and all(map(fits, expected, said))
-    if isinstance(expected, float) and isinstance(said, float):
-        return math.isclose(expected, said, rel_tol=1e-6)
+    if isinstance(expected, float | Decimal) and isinstance(said, float):
+        rounded = 10.0 ** int(expected.as_tuple().exponent) if isinstance(expected, Decimal) else 0.0
+        return math.isclose(expected, said, rel_tol=1e-6, abs_tol=rounded)
     return type(expected) is type(said) and bool(expected == said)
 
 
 class Reader:
-    """Has a folder, a shell and at most one service; `follow` raises AssertionError where the page is wrong."""
+    """Has a folder, a shell and at most one service; `follow` raises AssertionError where the page is wrong.
+
+    ran: the blocks that bash ran, as they stand on the page, with what they said.
+    """
 
     def __init__(self, folder: Path, docs: Path) -> None:
         self.folder = folder / "reader"
@@ -125,6 +129,16 @@ class Reader:
         )
         self._shell = Shell(self.folder, self._environment)
         self._services: list[Service] = []
+        self.ran: list[tuple[str, str]] = []
+
+    @property
+    def service(self) -> Service:
+        """The one that runs now."""
+        return self._services[-1]
+
+    def answers(self, words: str = "/score") -> list[Any]:
+        """The JSON that the blocks with these words said."""
+        return [answer for text, output in self.ran if words in text for answer in documents(output)]
 
     def follow(self, page: Path) -> None:
         for block in blocks(page):
@@ -155,8 +169,9 @@ class Reader:
         code, output = self._shell.run(script, may_fail=wanted != 0)
         shown = f"{where}\n{block.text}said, with exit code {code}:\n{output}{self._log()}"
         assert code == wanted, shown
+        self.ran.append((block.text, output))
         if block.output_is_json:
-            assert fits(json.loads(self._mapped(block.output)), _json(output, shown)), f"{shown}\nwhere the page has\n{block.output}"
+            assert fits(json.loads(self._mapped(block.output), parse_float=Decimal), _json(output, shown)), f"{shown}\nwhere the page has\n{block.output}"
         else:
             lacking = missing(self._mapped(block.output), output)
             assert not lacking, f"{shown}\nwhere the page has\n{lacking}"
@@ -183,10 +198,20 @@ class Reader:
         until(is_ready, f"{where}\n{block.text}to say\n{block.output or 'Ready.'}", timeout=60)
 
 
+def documents(output: str) -> list[Any]:
+    """What several commands printed one after the other, each a JSON document. Raises ValueError."""
+    found, place = [], 0
+    while output[place:].strip():
+        place += len(output[place:]) - len(output[place:].lstrip())
+        document, place = json.JSONDecoder().raw_decode(output, place)
+        found.append(document)
+    return found
+
+
 def _json(output: str, shown: str) -> Any:
     try:
-        return json.loads(output)
-    except ValueError as error:
+        return documents(output)[-1]
+    except (IndexError, ValueError) as error:
         raise AssertionError(f"{shown}\nwhich is not JSON: {error}") from error
 
 

@@ -37,14 +37,6 @@ def test_commands(page: Path, reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_what_runs_elsewhere_does(page: Path) -> None:
-    for block in blocks(page):
-        if "test" in block.options:
-            text = (ROOT / block.options["test"]).read_text()
-            assert all(line in text for line in block.text.split("\n")), f"{block.options['test']} does not run\n{block.text}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links(page: Path) -> None:
     dead = [link for link in LINK.findall(page.read_text()) if "://" not in link and not leads_somewhere(page, link)]
     assert not dead, f"{name_of(page)}: {dead}"

@@ -50,7 +50,7 @@ def test_runs_writes_and_compares(tmp_path: Path, reader: Reader) -> None:
     ],
 )
 def test_a_page_that_is_wrong_fails(tmp_path: Path, reader: Reader, text: str) -> None:
-    with pytest.raises(AssertionError, match="page.md:1"):
+    with pytest.raises(AssertionError, match=r"page\.md:1"):
         reader.follow(page(tmp_path, text))
 
 

@@ -71,11 +71,11 @@ def test_the_search_for_codes_finds_them() -> None:
 
 def test_request_ids() -> None:
     values = {"A": b"a", "B": b"b", "C": b"c", "": b""}
-    rows = [row for row in table("### Request ids")]
+    rows = table("### Request ids")
     assert len(rows) == 8
     names = (b"x-request-id", b"x-ms-request-id", b"x-ms-client-request-id")
     for row in rows:
-        found = ids.IdSource().of([(name, values[cell]) for name, cell in zip(names, row[:3], strict=True) if cell])
+        found = ids.IdSource().of({name: values[cell] for name, cell in zip(names, row[:3], strict=True) if cell})
         new = values.get(row[3]) or found.request
         expected = [new, new if row[4] in ("new", "the new one") else values[row[4]], values[row[5]]]
         assert [found.request, found.legacy, found.client] == expected, row
@@ -100,6 +100,7 @@ def test_limits() -> None:
         "reader that takes nothing": f"{limits.write_stall:g} s",
         "connections": f"{limits.connections:,}",
         "pipelined requests on a connection": str(limits.pipelined),
+        "rest of a request that was refused early": f"{limits.linger:g} s",
         "depth of JSON": str(limits.json_depth),
         "bodies in memory, all together": f"{limits.buffered >> 20} MiB",
         "requests waiting": f"{limits.waiting} per worker, or two full batches where that is more",

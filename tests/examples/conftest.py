@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.live import Launcher
-from tests.readme import Reader
+from tests.docs.reader import Reader
 
 Follow = Callable[[str], Reader]
 
 
 @pytest.fixture
-def follow(serve: Launcher, repository: Path, tmp_path: Path) -> Iterator[Follow]:
+def follow(repository: Path, tmp_path: Path) -> Iterator[Follow]:
     """`follow("streaming")` runs every command of examples/streaming/README.md in a copy of that folder."""
+    with ExitStack() as readers:
 
-    readers: list[Reader] = []
+        def copy_and_follow(name: str) -> Reader:
+            reader = Reader(tmp_path, repository / "docs")
+            readers.callback(reader.close)
+            left_out = shutil.ignore_patterns("out", "__pycache__")
+            shutil.copytree(repository / "examples" / name, reader.folder, ignore=left_out, dirs_exist_ok=True)
+            reader.follow(reader.folder / "README.md")
+            return reader
 
-    def copy_and_follow(name: str) -> Reader:
-        folder = tmp_path / name
-        shutil.copytree(repository / "examples" / name, folder, ignore=shutil.ignore_patterns("out", "__pycache__"))
-        readers.append(Reader(folder / "README.md", folder, serve))
-        return readers[-1].follow()
-
-    yield copy_and_follow
-    for reader in readers:
-        reader.end()
+        yield copy_and_follow

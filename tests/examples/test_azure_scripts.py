@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import joblib
 import pandas as pd
 import pytest
 
+from tests.docs.reader import Reader
 from tests.examples.conftest import Follow
-from tests.readme import Reader
 
 
 def test_pandas_schema(follow: Follow) -> None:
@@ -32,7 +33,7 @@ def test_two_models(follow: Follow) -> None:
     read = follow("two-models")
     out = read.folder / "out"
     wines = json.loads((out / "wines.json").read_text())["data"]
-    (answer,) = read.answers("curl")
+    (answer,) = read.answers()
     assert answer["cultivar"] == joblib.load(out / "cultivar.joblib").predict(wines).tolist()
     assert answer["alcohol"] == pytest.approx(joblib.load(out / "alcohol.joblib").predict([wine[1:] for wine in wines]), rel=1e-12)
 
@@ -41,7 +42,7 @@ def test_first_generation_script(follow: Follow) -> None:
     assert not importlib.util.find_spec("azureml"), "This test proves nothing where the real azureml is installed."
     read = follow("azure-v1")
     model = joblib.load(read.folder / "out" / "sklearn_regression_model.pkl")
-    (answer,) = read.answers("curl")
+    (answer,) = read.answers()
     assert isinstance(answer, str), "json.dumps in the script, and once more on the way out"
     assert json.loads(answer)["result"] == pytest.approx(model.predict(body_of(read, 0)["data"]), rel=1e-12)
     unfit = read.service.post("/score", {"rows": []})
@@ -50,7 +51,7 @@ def test_first_generation_script(follow: Follow) -> None:
 
 def body_of(read: Reader, place: int) -> Any:
     """What the page's curl commands send with -d."""
-    sent = [ran.command.split(" -d '", 1)[1].rstrip("'") for ran in read.ran if " -d '" in ran.command]
+    sent = [found for text, _ in read.ran for found in re.findall(r" -d '(.*)'$", text, re.MULTILINE)]
     return json.loads(sent[place])
 
 

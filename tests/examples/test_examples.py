@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.readme import blocks
+from tests.docs.reader import blocks
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PAGES = sorted(EXAMPLES.glob("*/README.md"))
@@ -16,7 +16,7 @@ PAGES = sorted(EXAMPLES.glob("*/README.md"))
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
 def test_page(page: Path) -> None:
     assert len(page.read_text().splitlines()) <= 25
-    commands = "\n".join(block.text for block in blocks(page) if block.language == "shell")
+    commands = "\n".join(block.text for block in blocks(page) if block.is_run)
     assert "fairlead serve" in commands
     assert f"]({page.parent.name}/)" in (EXAMPLES / "README.md").read_text()
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))

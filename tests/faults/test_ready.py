@@ -23,3 +23,18 @@ def test_ready_is_said_when_the_front_can_score_too(serve: Launcher, tmp_path: P
         assert service.get("/").status == 200
     finally:
         os.kill(service.pid, signal.SIGCONT)
+
+
+def test_what_needs_the_script_is_503_until_it_is_loaded(serve: Launcher, tmp_path: Path) -> None:
+    script, go = tmp_path / "score.py", tmp_path / "go"
+    script.write_text(
+        f"import os, time\n\n\ndef init():\n    while not os.path.exists('{go}'):\n        time.sleep(0.02)\n\n\ndef run(data):\n    return data\n"
+    )
+    service = serve("--entry-script", script, ready=False)
+    service.wait_log("Listening")
+    for path in ("/", "/readyz", "/score", "/sample", "/docs", "/swagger.json", "/openapi.json", "/v2/models/score"):
+        reply = service.get(path)
+        assert (path, reply.status, reply.headers.get("retry-after")) == (path, 503, "2")
+    assert service.get("/livez").status == 200
+    go.touch()
+    assert service.wait_ready().get("/").status == 200

@@ -144,7 +144,9 @@ class Pages:
     def _sample(self, exchange: Exchange) -> None:
         contract = self._front.scoring.contract
         sample = sample_of(contract) if contract else None
-        if sample is None:
+        if not contract:
+            self._front.refuse(exchange, 503, self._unready_because())
+        elif sample is None:
             self._front.refuse(exchange, 404, "This service has no sample; declare one with --sample, or give the schema an example.")
         else:
             self._json(exchange, 200, sample)

@@ -40,7 +40,6 @@ class Connection(asyncio.Protocol):
         self.pipeline: deque[Exchange] = deque()
         self.since = front.clock()  # when the phase began: idle, receiving, or lingering
         self.header_bytes = 0
-        self.quiet = 0
         self.in_head = False
         self.quiet = 0  # bytes of a request since the parser last had something to say
         self.discarded = 0

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 from fairlead_scoring.contract import sample_of
 
 SHORT = 100  # characters of a body that is shown whole
+WIDTH = 79  # columns of a terminal
 
 
 def banner(url: str, contract: dict[str, Any], *, has_keys: bool, notices: tuple[str, ...] = ()) -> str:
     """Plain text. `url`: scheme, host and port, with the prefix."""
     model = contract["model"]
-    lines = ["", *[f"  Note: {notice}" for notice in notices]]
+    lines = [""]
+    for notice in notices:
+        lines += [*textwrap.wrap(notice, WIDTH, initial_indent="  Note: ", subsequent_indent="        ", break_long_words=False), ""]
     lines += [f"  {model.get('name', 'service')} is live.", ""]
     lines += [f"  score    {url}/score", f"  docs     {url}/docs", f"  swagger  {url}/swagger.json", f"  metrics  {url}/metrics", ""]
     lines += ["  Try it:", f"    {_curl(url, contract, has_keys)}", "", "  Ctrl-C ends it.", ""]

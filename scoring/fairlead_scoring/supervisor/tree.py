@@ -233,7 +233,8 @@ class Supervisor:
     def _check_boot(self) -> None:
         failure = self._crew.boot_failure
         if failure is not None and self._stopping is None:
-            said = [failure["message"], failure.get("frames", ""), *failure.get("last_lines", [])]
+            on_screen = os.isatty(2) and os.isatty(self._lines.fd)  # the log has just said it in the same place
+            said = ["" if on_screen else failure["message"], failure.get("frames", ""), *failure.get("last_lines", [])]
             sys.stderr.write("\n".join(part.rstrip() for part in said if part) + "\n")
             self._exit_code = failure["exit_code"]
         elif self._crew.active and self._fronts.are_linked and not self._told_ready:

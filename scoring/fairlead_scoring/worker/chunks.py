@@ -10,7 +10,7 @@ import inspect
 import re
 from typing import Any, AsyncIterator, Callable, Iterator, List
 
-from fairlead_scoring.worker.exchange import Answer, Body, Request
+from fairlead_scoring.worker.exchange import Answer, Request
 from fairlead_scoring.worker.reading import header
 
 SSE = "text/event-stream"
@@ -37,15 +37,15 @@ class Exited(Exception):
 
 
 async def begun_async(result: Any) -> Any:
-    """The same for an `async def run`; its items are asynchronous even where the script's are not."""
+    """The same for an `async def run`."""
     try:
         if inspect.isawaitable(result):
             result = await result
     except (SystemExit, KeyboardInterrupt) as error:
         raise Exited(repr(error)) from error
-    if not is_stream(result):
-        return result
-    items = AsyncItems(result if hasattr(result, "__anext__") else one_by_one(result))
+    if not hasattr(result, "__anext__"):
+        return Items(result) if is_stream(result) else result
+    items = AsyncItems(result)
     await items.take_first()
     return items
 
@@ -126,23 +126,6 @@ class AsyncItems:
         close = getattr(self._items, "aclose", None)
         if close is not None:
             await close()
-
-
-async def one_by_one(items: Any) -> AsyncIterator[Any]:
-    """A plain iterator in an `async def run`: the loop gets its turn between two items."""
-    try:
-        for item in items:
-            yield item
-            await asyncio.sleep(0)
-    finally:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
-
-
-def for_the_loop(body: Body) -> Body:
-    """What an async worker can send: bytes, or an asynchronous iterator."""
-    return one_by_one(body) if is_stream(body) and not hasattr(body, "__anext__") else body
 
 
 def streamed(items: Any, request: Request, to_json: Frame) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
@@ -11,6 +12,7 @@ from typing import Any, List, Optional
 from fairlead_scoring.errors import BootFault
 
 OURS = "fairlead_scoring"
+MODEL_DIR = "AZUREML_MODEL_DIR"
 MOST_CAUSES = 10
 GUARD = "`if __name__ == '__main__':`"
 # import name → distribution, where they differ
@@ -86,7 +88,14 @@ def while_initialising(script: str, error: BaseException) -> ScriptFault:
         return ScriptFault(_missing_module(f"init() of {script}", error), error)
     if isinstance(error, SystemExit):
         return ScriptFault(f"init() of {script} called sys.exit({error.code!r}); raise an exception that says what is wrong.", error)
-    return ScriptFault(f"init() of {script} raised {_say(error)}.", error)
+    return ScriptFault(f"init() of {script} raised {_say(error)}.{_without_model_dir(error)}", error)
+
+
+def _without_model_dir(error: BaseException) -> str:
+    """os.getenv() gives None, and what joins it to a path says nothing of the variable."""
+    if MODEL_DIR in os.environ or MODEL_DIR not in user_frames(error):
+        return ""
+    return f" {MODEL_DIR} is not set; name the model's folder with --model-dir."
 
 
 def _missing_module(who: str, error: ModuleNotFoundError) -> str:

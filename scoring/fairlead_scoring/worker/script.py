@@ -15,7 +15,7 @@ from fairlead_scoring.declare import NOTE
 from fairlead_scoring.schema import DeclarationError, Signature
 from fairlead_scoring.worker import decorated, dialects
 from fairlead_scoring.worker.annotations import typed_of
-from fairlead_scoring.worker.chunks import begun, begun_async, for_the_loop, is_stream
+from fairlead_scoring.worker.chunks import begun, begun_async, is_stream
 from fairlead_scoring.worker.encoding import encode
 from fairlead_scoring.worker.exchange import Answer, BadInput, EncodeFault, Request
 from fairlead_scoring.worker.faults import ScriptFault, user_frames, while_initialising
@@ -208,12 +208,6 @@ class Script:
 
     def encode(self, result: Any, request: Request) -> Answer:
         """Raises EncodeFault."""
-        answer = self._encode(result, request)
-        if self.is_async:
-            answer.body = for_the_loop(answer.body)
-        return answer
-
-    def _encode(self, result: Any, request: Request) -> Answer:
         if is_response(result):
             raw: Answer = to_answer(result)
             return raw

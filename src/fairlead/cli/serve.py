@@ -92,6 +92,8 @@ def serve(
     interpreter = choose(environment)
     if not what.exists():
         raise UsageError(f"{what} does not exist. Give a model file or folder, a score.py, or a bundle.")
+    if model_dir is not None and not model_dir.exists():
+        raise UsageError(f"The model folder {model_dir} does not exist. Name an existing one with --model-dir.")
     if prepare_only:
         typer.echo(_bundle_of(what, interpreter.path))
         return
@@ -138,7 +140,7 @@ def _flags(asked: dict[str, Any]) -> list[str]:
         flag = FLAG_NAMES.get(option, "--" + option.replace("_", "-"))
         if value is True:
             flags.append(flag)
-        elif value not in (None, False):
+        elif value is not None and value is not False:  # 0 is an answer
             flags += [flag, str(value)]
     return flags
 
@@ -147,23 +149,23 @@ def _port(host: str, asked: int | None) -> int:
     """The default port when it is free, else a free one, and a line that says so."""
     if asked is not None:
         return asked
-    if _is_free(host, PORT):
-        return PORT
-    with socket.socket() as probe:
-        probe.bind((host if host != "localhost" else "127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    typer.echo(f"Port {PORT} is taken; serving on {port}.", err=True)
-    return port
+    port = _bindable(host, PORT) or _bindable(host, 0)
+    if port and port != PORT:
+        typer.echo(f"Port {PORT} is taken; serving on {port}.", err=True)
+    return port or PORT  # an address that is not ours: the runtime says so
 
 
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+def _bindable(host: str, port: int) -> int | None:
+    """The port that was bound for a moment, None when that is not possible."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            taken: int = probe.getsockname()[1]
+            return taken
+    except OSError:
+        return None
 
 
 def _become(command: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from fairlead.environments.local_cache import KEPT, keep, place_of
 
 

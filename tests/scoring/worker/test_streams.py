@@ -91,7 +91,8 @@ async def answered(script: Script, body: bytes) -> tuple[Answer, bytes]:
     answer = script.encode(await script.run(script.bind(request)), request)
     if isinstance(answer.body, bytes):
         return answer, answer.body
-    assert hasattr(answer.body, "__anext__"), "an async worker sends nothing else"
+    if not hasattr(answer.body, "__anext__"):
+        return answer, bytes_of(answer)
     return answer, b"".join([chunk async for chunk in cast(AsyncIterator[bytes], answer.body)])
 
 

@@ -67,7 +67,7 @@ def test_streams_and_how_they_break(service: Service) -> None:
         with pytest.raises(http.client.IncompleteRead) as cut:
             service.post("/score", body)
         assert cut.value.partial == b"one\n"
-        assert service.post("/score", body, EVENTS).body == b"data: one\ndata: \n\n" + BROKEN
+        assert service.post("/score", body, EVENTS).body == f'data: one\ndata: \n\nevent: error\ndata: {{"message": "{SCRIPT_FAILED}"}}\n\n'.encode()
     assert not [line for line in service.log_lines if "exited with" in line], "sys.exit in a stream ends the stream, not the worker"
     assert service.wait_log("run() raised ValueError: late")
     assert service.wait_log("run() raised Exited: SystemExit(3)")
@@ -87,3 +87,11 @@ def test_an_async_run_answers_whatever_it_returns(serve: Launcher, tmp_path: Pat
     refused = service.post("/score", b"\xff")
     assert refused.status == 400
     assert "x-ms-run-fn-exec-ms" not in refused.headers
+
+
+def test_a_worker_that_dies_in_a_stream_of_events_is_told_of_in_it(serve: Launcher, tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text("import os\ndef init(): pass\ndef run(data):\n    yield 'one'\n    os._exit(9)\n")
+    service = serve("--entry-script", tmp_path / "score.py", cwd=tmp_path)
+    assert service.post("/score", "x", EVENTS).body == b"data: one\n\n" + BROKEN
+    with pytest.raises(http.client.IncompleteRead):
+        service.post("/score", "x")

@@ -21,7 +21,11 @@ from fairlead_scoring.worker.stream import WINDOW, describe, pieces
 Place = Tuple[int, int]  # a front and its own number for the request: while one front drains there are two
 
 
-def serve_async(script: Script, step: Step, control: Control, loop: asyncio.AbstractEventLoop) -> int:
+def new_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+def serve_async(script: Script, step: Step, loop: asyncio.AbstractEventLoop, control: Control) -> int:
     """Until the supervisor says stop, or nobody is left to serve."""
     return loop.run_until_complete(AsyncLoop(script, step, control, loop).serve())
 

@@ -5,13 +5,15 @@ The first item is taken while `run()` still counts as running: what fails before
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
-from typing import Any, AsyncIterator, Callable, Iterator, List
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, List
 
 from fairlead_scoring.worker.exchange import Answer, Request
 from fairlead_scoring.worker.reading import header
+
+if TYPE_CHECKING:
+    import asyncio
 
 SSE = "text/event-stream"
 LINE_ENDS = re.compile(r"\r\n|\n|\r")
@@ -51,6 +53,8 @@ async def begun_async(result: Any) -> Any:
 
 
 def _begun_on_own_loop(result: Any) -> Any:
+    import asyncio  # noqa: PLC0415  (40 ms at the start of every worker, and few scripts have a use for it)
+
     loop = asyncio.new_event_loop()
     try:
         begun = loop.run_until_complete(begun_async(result))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import platform
@@ -14,19 +13,19 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from fairlead_scoring.errors import RuntimeFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.worker import link
-from fairlead_scoring.worker.async_loop import serve_async
 from fairlead_scoring.worker.control import Control
 from fairlead_scoring.worker.loop import serve
 from fairlead_scoring.worker.output import INIT_ID, REQUEST_ID, take_over
-from fairlead_scoring.worker.script import load
+from fairlead_scoring.worker.script import Script, load
 from fairlead_scoring.worker.step import Overdue, Step
-from fairlead_scoring.worker.warm_up import warm_up
+from fairlead_scoring.worker.warm_up import AnswerOne, warm_up
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -34,20 +33,20 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--fd", type=int, required=True, help="the link to the supervisor")
     options = parser.parse_args(arguments)
     supervisor = link.Link(socket.socket(fileno=options.fd))
+    os.set_inheritable(options.fd, False)  # nor is the log: what a script starts has no business with either
     config: Dict[str, Any] = json.loads(bytes(supervisor.receive().payload))
+    os.set_inheritable(config["log"]["fd"], False)
     lines = LineWriter(config["log"]["fd"], form=config["log"]["form"], level=config["log"]["level"])
     control = Control(supervisor, beat_seconds=config["beat_seconds"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when a worker ends
     try:
-        script, contract, step, loop = _boot(config, lines)
+        contract, serve_all = _boot(config, lines)
     except RuntimeFault as fault:
         control.tell(link.FAILED, {"message": str(fault), "frames": getattr(fault, "frames", ""), "exit_code": fault.exit_code})
         return fault.exit_code
     signal.signal(signal.SIGTERM, _interrupt(control))
     control.tell(link.READY, contract)
-    if contract["async"]:
-        return serve_async(script, step, control, loop)
-    return serve(step, control)
+    return serve_all(control)
 
 
 def _interrupt(control: Control) -> Any:
@@ -58,7 +57,8 @@ def _interrupt(control: Control) -> Any:
     return overdue
 
 
-def _boot(config: Dict[str, Any], lines: LineWriter) -> Any:
+def _boot(config: Dict[str, Any], lines: LineWriter) -> Tuple[Dict[str, Any], Callable[[Control], int]]:
+    """The contract, and what serves until the end."""
     app_root = Path(config["app_root"])
     os.chdir(str(app_root))
     entry = Path(config["entry_script"]) if config["entry_script"] else None
@@ -75,11 +75,22 @@ def _boot(config: Dict[str, Any], lines: LineWriter) -> Any:
     if config.get("sample") is not None:
         contract["sample"] = config["sample"]
     step = Step(script, contract, lines, timeout_ms=config["timeout_ms"])
-    loop = asyncio.new_event_loop() if contract["async"] else None
+    answer, serve_all = _synchronous(step) if not contract["async"] else _asynchronous(script, step)
     if config["warmup"]:
-        contract["warmup_ms"] = warm_up(script, contract, lines, loop, declared=config.get("sample") is not None)
+        contract["warmup_ms"] = warm_up(script, contract, lines, answer, declared=config.get("sample") is not None)
     REQUEST_ID.set("")
-    return script, contract, step, loop
+    return contract, serve_all
+
+
+def _synchronous(step: Step) -> Tuple[AnswerOne, Callable[[Control], int]]:
+    return (lambda other, request: other.answer([request])[0]), partial(serve, step)
+
+
+def _asynchronous(script: Script, step: Step) -> Tuple[AnswerOne, Callable[[Control], int]]:
+    from fairlead_scoring.worker import async_loop  # noqa: PLC0415  (asyncio costs 40 ms at the start; most scripts have no use for it)
+
+    loop = async_loop.new_loop()
+    return partial(async_loop.answer_whole, loop, script), partial(async_loop.serve_async, script, step, loop)
 
 
 if __name__ == "__main__":

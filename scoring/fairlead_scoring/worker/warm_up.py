@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 from fairlead_scoring.errors import BootFault
 from fairlead_scoring.lines import LineWriter
-from fairlead_scoring.worker.async_loop import answer_whole
 from fairlead_scoring.worker.exchange import Answer, Request
 from fairlead_scoring.worker.output import INIT_ID
 from fairlead_scoring.worker.script import Script, ScriptFault
 from fairlead_scoring.worker.step import Step
 
-Loop = Optional[asyncio.AbstractEventLoop]  # of a script whose run() is a coroutine
+AnswerOne = Callable[[Step, Request], Answer]
 
 
 class NotAnswered(BootFault):
     """The sample was answered with an error."""
 
 
-def warm_up(script: Script, contract: Dict[str, Any], lines: LineWriter, loop: Loop, *, declared: bool) -> Optional[float]:
+def warm_up(script: Script, contract: Dict[str, Any], lines: LineWriter, answer: AnswerOne, *, declared: bool) -> Optional[float]:
     """Milliseconds that it took. Raises NotAnswered, or ScriptFault when batching turns out not to work.
 
     A sample that a flavor's describe() made up of zeros proves nothing when it fails: it is dropped, with a warning.
     """
     if declared:
-        return _answer(script, contract, Step(script, contract, lines), loop)
+        return _answer(script, contract, Step(script, contract, lines), answer)
     heard = FirstWords()
     try:
-        return _answer(script, contract, Step(script, contract, heard), loop)
+        return _answer(script, contract, Step(script, contract, heard), answer)
     except NotAnswered as refused:
         contract["sample"] = None
         for field in contract["inputs"]:
@@ -51,18 +49,18 @@ class FirstWords(LineWriter):
         self.words = self.words or message.split("\n", 1)[0]
 
 
-def _answer(script: Script, contract: Dict[str, Any], step: Step, loop: Loop) -> Optional[float]:
+def _answer(script: Script, contract: Dict[str, Any], step: Step, answer: AnswerOne) -> Optional[float]:
     sample = contract.get("sample")
     if sample is None or script.kind == "raw":
         return None
     body = sample.encode() if isinstance(sample, str) else json.dumps(sample).encode()
     request = Request(body, request_id=INIT_ID, headers=[(b"content-type", b"application/json")])
     started = time.perf_counter()
-    _accept(step.answer([request])[0] if loop is None else answer_whole(loop, script, step, request))
+    _accept(answer(step, request))
     spent = (time.perf_counter() - started) * 1000
     if contract.get("batching"):
-        for answer in step.answer([request, request]):
-            _accept(answer)
+        for one in step.answer([request, request]):
+            _accept(one)
         if step.mismatch:
             raise ScriptFault(f"The script asks for batching, but {step.mismatch}.")
     return round(spent, 3)

@@ -62,7 +62,7 @@ class AccessLog:
         run = f"  run {exchange.run_ms:.1f} ms" if exchange.run_ms >= 0 else ""
         return (
             f"{time.strftime('%H:%M:%S')}  {exchange.status}   {exchange.method.decode('latin-1'):5}"
-            f"{_shown(exchange.url):<24} {milliseconds:8.1f} ms{run}  [{mark}]\n"
+            f"{_shown(exchange.url):<22} {milliseconds:8.1f} ms{run}  [{mark}]\n"
         )
 
     def _now(self) -> str:

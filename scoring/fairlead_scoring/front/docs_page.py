@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from pathlib import Path
 from string import Template
@@ -10,13 +11,15 @@ from typing import Any
 
 from fairlead_scoring.contract import sample_of
 
+INNERMOST = re.compile(r"\[\n[^\[\]{}]*\]")
+LINE_BREAK = re.compile(r"\n *")
 PAGE = Path(__file__).with_name("docs_page.html")
 
 
 def docs_page(document: dict[str, Any], contract: dict[str, Any], *, revision: str, has_keys: bool) -> str:
     """`document`: the OpenAPI 3.1 document; `contract`: what the worker said of its script."""
     sample = sample_of(contract)
-    body = sample if isinstance(sample, str) else json.dumps(sample if sample is not None else {}, indent=2)
+    body = sample if isinstance(sample, str) else _pretty(sample if sample is not None else {})
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=escape(document["info"]["title"]),
         version=escape(str(document["info"]["version"])),
@@ -51,7 +54,18 @@ def _kind(said: Any) -> tuple[str, str]:
     schema = said.get("schema", said)
     if "enum" in schema:
         return "one of", ", ".join(f"<code>{escape(json.dumps(value))}</code>" for value in schema["enum"])
-    return escape(str(schema.get("type", "value"))), escape(str(schema.get("description", "")))
+    return escape(_words(schema)), escape(str(schema.get("description", "")))
+
+
+def _words(schema: dict[str, Any]) -> str:
+    kind = str(schema.get("type", "value"))
+    items = schema.get("items")
+    return f"{kind} of {_words(items)}" if kind == "array" and isinstance(items, dict) and items.get("type") else kind
+
+
+def _pretty(sample: Any) -> str:
+    """Indented, but each innermost list, a row of numbers as a rule, on one line."""
+    return INNERMOST.sub(lambda found: LINE_BREAK.sub(" ", found[0]).replace("[ ", "[").replace(" ]", "]"), json.dumps(sample, indent=2))
 
 
 def _answers(document: dict[str, Any]) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fairlead_scoring.front.app import Front
@@ -192,3 +195,16 @@ def get(path: str = "/version", *headers: str, version: str = "1.1", method: str
 
 def post(body: bytes, *headers: str, path: str = "/score", version: str = "1.1") -> bytes:
     return get(path, f"content-length: {len(body)}", *headers, method="POST", version=version) + body
+
+
+def scored(one: Wire, *headers: str, answer: dict[str, str] | None = None, status: int = 200) -> Response:
+    client = one.connect()
+    client.send(post(b"{}", *headers))
+    one.answer(one.asked()[0], headers=answer, status=status)
+    return client.responses()[0]
+
+
+def keys_file(folder: Path, *keys: str) -> Path:
+    file = folder / "keys.json"
+    file.write_text(json.dumps(dict(zip(("primary", "secondary"), (f"sha256:{hashlib.sha256(key.encode()).hexdigest()}" for key in keys), strict=False))))
+    return file

@@ -14,7 +14,7 @@ import pytest
 
 from tests.live import RUNTIME, Launcher, Service
 from tests.scoring.front.conftest import BEHAVING
-from tests.scoring.front.test_answers import keys_file
+from tests.scoring.front.wire import keys_file
 from tests.waiting import until
 
 SCRIPT = "import json\ndef init(): pass\ndef run(data): return {'size': len(data)}\n"

@@ -87,7 +87,7 @@ def commands() -> str:
     for name in sorted(cli.COMMANDS):
         click = typer.main.get_command(cli.application(name))
         command: Any = vars(click)["commands"][name]
-        arguments = " ".join(each.metavar or each.name.upper() for each in command.params if each.param_type_name == "argument")
+        arguments = " ".join(_name(each) for each in command.params if each.param_type_name == "argument")
         shown = [each for each in command.params if not getattr(each, "hidden", False)]
         parts += [f"\n## fairlead {name}\n", f"\n{command.help}\n", f"\n    fairlead {name} [OPTIONS] {arguments}\n\n", _parameters(shown)]
     parts.append("\nBefore the command: `--version`, `--debug` (the traceback of an error), `--help`.\n")
@@ -100,10 +100,15 @@ def commands() -> str:
 def _parameters(parameters: Iterable[Any]) -> str:
     rows = []
     for each in parameters:
-        names = f"`{each.metavar}`" if each.param_type_name == "argument" else ", ".join(f"`{name}`" for name in each.opts)
+        names = f"`{_name(each)}`" if each.param_type_name == "argument" else ", ".join(f"`{name}`" for name in each.opts)
         default = each.show_default if isinstance(each.show_default, str) else each.default
         rows.append((names, each.help or "", f"`{default}`" if default not in (None, False, ()) and not callable(default) else ""))
     return _table(("option", "meaning", "default"), rows)
+
+
+def _name(argument: Any) -> str:
+    shown: str = argument.metavar or argument.name.upper()
+    return shown if argument.required or argument.metavar else f"[{shown}]"
 
 
 def _flags(parser: argparse.ArgumentParser) -> str:
@@ -127,8 +132,7 @@ def variables() -> str:
         read.append((f"`{name}`", meaning, flag))
     parts = [
         "# Environment variables\n\nA flag beats a variable, a variable beats the config file (`--config_file`, or `AZUREML_CONFIG_FILE`).\n",
-        "\n## Read by a service\n\nThe names of the Azure scoring server mean here what they mean there. Of a misspelt\n"
-        "`FAIRLEAD_*` variable a service warns, with the nearest name.\n\n",
+        "\n## Read by a service\n\nThe Azure server's names mean what they mean there. A service warns of a misspelt `FAIRLEAD_*`, with the nearest name.\n\n",
         _table(("variable", "meaning", "flag"), read),
         "\n## Accepted without effect\n\nA service that finds one of these set says so in one warning.\n\n",
         _table(("variable", "instead"), [(f"`{name}`", cure) for name, cure in options.REPLACED.items()]),

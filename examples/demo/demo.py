@@ -64,9 +64,9 @@ def compare(model: Pipeline, rows: list[list[float]], port: int) -> None:
     """One request for all rows, one for their probabilities, and one for each row; every answer must be the model's own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     started = time.perf_counter()
-    labels = score(connection, {"data": rows})
-    chances = score(connection, {"data": rows, "method": "predict_proba"})
-    singly = [score(connection, {"data": [row]})[0] for row in rows]
+    labels = score(connection, rows, "predict")
+    chances = score(connection, rows, "predict_proba")
+    singly = [score(connection, [row], "predict")[0] for row in rows]
     took = time.perf_counter() - started
     connection.close()
     own = model.predict(rows).tolist()
@@ -75,13 +75,13 @@ def compare(model: Pipeline, rows: list[list[float]], port: int) -> None:
     say(f"3. Scored:         {len(rows)} held-out rows in {len(rows) + 2} requests over HTTP, {took:.2f} s; labels and probabilities equal the model's own")
 
 
-def score(connection: http.client.HTTPConnection, body: dict[str, Any]) -> Any:
-    connection.request("POST", "/score", json.dumps(body), {"Content-Type": "application/json"})
+def score(connection: http.client.HTTPConnection, rows: list[list[float]], method: str) -> Any:
+    connection.request("POST", "/score", json.dumps({"data": rows, "method": method}), {"Content-Type": "application/json"})
     response = connection.getresponse()
     answer = json.loads(response.read())
     if response.status != http.client.OK:
         raise SystemExit(f"demo: the service answered {response.status}: {answer}")
-    return answer
+    return answer[method]
 
 
 def tell_next(port: int, *, running: bool) -> None:

@@ -193,7 +193,7 @@ def test_a_script_is_compiled_never_run(files: Path, tmp_path: Path) -> None:
         ({"source_dir": Path("absent")}, "Source folder absent does not exist"),
         ({"name": "a b"}, "Bundle name 'a b' is not usable"),
         ({"models": [ModelSource(name="a", path=Path("absent"))]}, "absent does not exist"),
-        ({"models": [ModelSource(name="a", path=Path(), version="0")]}, "whole number"),
+        ({"models": [ModelSource(name="a", path=Path(__file__), version="0")]}, "whole number"),
     ],
 )
 def test_recipes_that_make_no_sense(files: Path, tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:

@@ -263,7 +263,8 @@ def test_score_in_its_own_words_and_in_the_designers(table: Service) -> None:
     assert table.post("/score", {"Inputs": {"WebServiceInput0": [row]}, "GlobalParameters": {}}).json() == {"Results": {"WebServiceOutput0": [{"predict": 6}]}}
     assert table.post("/score", {"Inputs": {"data": [row]}, "GlobalParameters": 1.0}).json() == {"Results": [6]}
     reply = table.post("/score", "{}", {"Content-Type": "text/plain"})
-    assert (reply.status, reply.json()) == (415, {"message": "Expects Content-Type to be application/json"})
+    assert reply.status == 415
+    assert reply.json()["message"].startswith("Expects Content-Type to be application/json")
 
 
 def test_a_script_without_a_declaration_says_what_is_missing(serve: Launcher, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class Scoring:
             else:
                 self.refuse(exchange, 405, "The method is not allowed for the requested URL.")
         elif contract["kind"] == "typed" and dialect == "score" and not _may_be_json(exchange.header(b"content-type")):
-            self.refuse(exchange, 415, "Expects Content-Type to be application/json")
+            self.refuse(exchange, 415, "Expects Content-Type to be application/json (with curl: -H 'Content-Type: application/json').")
         else:
             front.pool.admit(exchange)
 

@@ -114,9 +114,14 @@ class Crew:
             self.stop(record)
 
     def stop(self, record: WorkerRecord) -> None:
+        """One that is loaded ends by itself; one that is still in init() has nothing to finish."""
+        is_loaded = record.state != "starting"
         record.state = "stopping"
-        record.control.tell(link.STOP, {})
-        record.kill_at = time.monotonic() + STOP_AFTER
+        if is_loaded:
+            record.control.tell(link.STOP, {})
+        else:
+            send_signal(record.pid, signal.SIGTERM)
+        record.kill_at = time.monotonic() + (STOP_AFTER if is_loaded else KILL_AFTER)
 
     # When one ends.
     def ended(self, record: WorkerRecord, how: str) -> None:

@@ -128,8 +128,11 @@ def _given(variables: dict[str, str], flags: dict[str, Any]) -> dict[str, Any]:
     said = _from_variables(variables)
     if flags.get("bundle"):
         said.pop("entry_script", None)
+    root = flags.get("app_root") or said.get("app_root") or ""
     if "entry_script" in said:
-        said["entry_script"] = os.path.join(flags.get("app_root") or said.get("app_root") or "", said["entry_script"])
+        said["entry_script"] = os.path.join(root, said["entry_script"])
+    elif root and not {"bundle", "entry_script"} & flags.keys() and os.path.isfile(os.path.join(root, "main.py")):
+        said["entry_script"] = os.path.join(root, "main.py")  # as the Azure server: without a script, main in the app root
     return said
 
 

@@ -51,7 +51,10 @@ LogForm = Annotated[str | None, typer.Option(help="json or text.", show_default=
 StrictCompat = Annotated[bool, typer.Option("--strict-compat", help="Answer 500 where the Azure server does, not 400.")]
 ConfigFile = Annotated[Path | None, typer.Option(help="JSON file with the variables of the Azure server.")]
 NoWarmup = Annotated[bool, typer.Option("--no-warmup", help="Be ready without answering the sample first.")]
-Unsafe = Annotated[str, typer.Option("--unsafe-formats", help="allow or deny models whose loading runs code (pickle and kin).")]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning, error or critical.", show_default="info")]
+Unsafe = Annotated[
+    str, typer.Option(envvar="FAIRLEAD_UNSAFE_FORMATS", show_envvar=False, help="allow or deny models whose loading runs code (pickle and kin).")
+]
 PrepareOnly = Annotated[bool, typer.Option("--prepare-only", hidden=True)]
 
 
@@ -79,6 +82,7 @@ def serve(
     metrics_port: MetricsPort = None,
     log_file: LogFile = None,
     log_form: LogForm = None,
+    log_level: LogLevel = None,
     strict_compat: StrictCompat = False,
     config_file: ConfigFile = None,
     no_warmup: NoWarmup = False,

@@ -64,6 +64,14 @@ def test_a_script_from_a_variable_is_looked_for_in_the_app_root(tmp_path: Path) 
     assert given.entry_script == str(tmp_path / "sub" / "score.py")
 
 
+def test_without_a_script_main_in_the_app_root_is_served(tmp_path: Path) -> None:
+    with pytest.raises(UsageFault, match="Nothing to serve"):
+        read(["--app-root", str(tmp_path)], {})
+    (tmp_path / "main.py").touch()
+    assert read(["--app-root", str(tmp_path)], {}).entry_script == str(tmp_path / "main.py")
+    assert read([], {"AML_APP_ROOT": str(tmp_path)}).entry_script == str(tmp_path / "main.py")
+
+
 def test_a_bundle_that_is_named_outweighs_a_script_from_the_environment(tmp_path: Path) -> None:
     given = read([str(tmp_path)], {"AZUREML_ENTRY_SCRIPT": "score.py"})
     assert (given.bundle, given.entry_script) == (str(tmp_path), None)

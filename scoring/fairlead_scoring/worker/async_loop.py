@@ -16,7 +16,7 @@ from fairlead_scoring.worker.loop import send_answers
 from fairlead_scoring.worker.output import REQUEST_ID
 from fairlead_scoring.worker.script import Script
 from fairlead_scoring.worker.step import SCRIPT_FAILED, Bound, Step, failure, refusal
-from fairlead_scoring.worker.stream import WINDOW, describe, pieces
+from fairlead_scoring.worker.stream import WINDOW, describe, error_event, is_event_stream, pieces
 
 Place = Tuple[int, int]  # a front and its own number for the request: while one front drains there are two
 
@@ -167,7 +167,11 @@ async def _stream(front: link.Link, ident: int, answer: Answer, window: asyncio.
         raise
     except Exception as error:  # noqa: BLE001  (the edge: whatever user code raises)
         answer.report(error)
-        front.send(link.END, describe(error), ident=ident, flags=link.ERROR)
+        if is_event_stream(answer):
+            front.send(link.CHUNK, error_event(), ident=ident)
+            front.send(link.END, ident=ident)
+        else:
+            front.send(link.END, describe(error), ident=ident, flags=link.ERROR)
     finally:
         await chunks.aclose()
 

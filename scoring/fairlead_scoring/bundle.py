@@ -271,7 +271,7 @@ def _read_manifest(root: Path) -> Tuple[Manifest, str]:
     except BundleError as fault:
         raise BundleError(f"{root}: {fault}") from None
     except (ValueError, RecursionError) as fault:
-        raise BundleError(f"{root}: {MANIFEST} is not JSON ({fault}).") from None
+        raise BundleError(f"{root}: {MANIFEST} is not JSON ({fault}); make the bundle again.") from None
     if not untouched:
         raise BundleError(f"{root}: {MANIFEST} was edited after it was written; make the bundle again.", changed=[MANIFEST])
     return manifest, hashlib.sha256(raw).hexdigest()

@@ -79,7 +79,7 @@ class Metrics:
             requests.add_metric((route or "none", str(code)), count)
         yield requests
         for name, text, histogram in (
-            ("fairlead_request_seconds", "From the request's headers to its answer.", self._latency),
+            ("fairlead_request_seconds", "Of scored requests: from the headers to the answer.", self._latency),
             ("fairlead_queue_seconds", "Waiting for a worker.", self._queue),
             ("fairlead_run_seconds", "Inside run(), shared by the requests of one batch.", self._run),
             ("fairlead_batch_requests", "Requests sent to a worker together.", self._batch),

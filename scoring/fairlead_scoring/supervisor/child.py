@@ -148,6 +148,17 @@ def adopted(told: dict[str, Any]) -> WorkerRecord:
     )
 
 
+def version_of(python: str) -> tuple[int, int] | None:
+    """(major, minor) of an interpreter of any age; None when it does not say."""
+    program = "import sys; sys.stdout.write('%d %d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run([python, "-c", program], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)
+        major, minor = done.stdout.split()
+        return int(major), int(minor)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
 def send_signal(pid: int, signum: signal.Signals) -> None:
     try:
         os.kill(pid, signum)

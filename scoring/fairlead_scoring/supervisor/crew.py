@@ -11,7 +11,7 @@ from typing import Any
 
 from fairlead_scoring.errors import BootFault
 from fairlead_scoring.lines import LineWriter
-from fairlead_scoring.supervisor.child import WorkerRecord, end_group, send_signal, start_worker
+from fairlead_scoring.supervisor.child import WorkerRecord, end_group, send_signal, start_worker, version_of
 from fairlead_scoring.supervisor.options import ServeOptions
 from fairlead_scoring.supervisor.revision import Revision, worker_config, worker_environment
 from fairlead_scoring.worker import link
@@ -19,6 +19,7 @@ from fairlead_scoring.worker import link
 KILL_AFTER = 1.0  # between SIGTERM and SIGKILL
 STOP_AFTER = 10.0  # for an idle worker to end when asked
 BEATS_MISSED = 2
+OLDEST_PYTHON = (3, 8)
 BOOT_BEATS_MISSED = 12
 BACKOFF_FIRST, BACKOFF_MOST, BACKOFF_FORGET = 0.0, 30.0, 60.0
 
@@ -143,8 +144,8 @@ class Crew:
 
     def _boot_failed(self, record: WorkerRecord, how: str) -> None:
         """A generation that never served: the first ends the service, a later one leaves the old one serving."""
-        failure = record.failure or {"message": f"The worker {how} before it was ready.", "exit_code": 3, "frames": ""}
-        failure["last_lines"] = list(record.last_lines)
+        failure = record.failure or {"message": self._why_it_did_not_start(record, how), "exit_code": 3, "frames": ""}
+        failure["last_lines"] = [] if "is older than" in failure["message"] else list(record.last_lines)
         if record.generation != self.wanted:
             return
         if self.active == 0:
@@ -154,6 +155,16 @@ class Crew:
         self.reason = f"The reload failed, the old revision goes on serving: {failure['message']}"
         self._lines.say("error", "supervisor", self.reason, frames=failure.get("frames", ""))
         self.wanted = self.active
+
+    def _why_it_did_not_start(self, record: WorkerRecord, how: str) -> str:
+        """It ended without a word: its Python may be too old to speak, or the script ended the process."""
+        python = self._options.python
+        version = version_of(python)
+        if version and version < OLDEST_PYTHON:
+            said, oldest = (".".join(map(str, one)) for one in (version, OLDEST_PYTHON))
+            return f"{python} is Python {said}, which is older than {oldest}, the oldest that a worker runs on. Name another environment."
+        script = self.revisions[record.generation].entry_script
+        return f"The worker {how} while it loaded {script}: something in the script, or in a library, ended the whole process without an exception."
 
     def _abandon(self, generation: int) -> None:
         for record in list(self.workers.values()):

@@ -36,7 +36,7 @@ def _serve(options: ServeOptions) -> int:
         said = f"Anyone who can reach {options.host} may score: no key is asked for. Make keys with `fairlead keys new FILE` and start with --keys FILE."
         lines.say("warning", "supervisor", said)
     if options.metrics_port is not None:
-        listeners.append(listen(options.host, options.metrics_port))
+        listeners.append(listen(options.host, options.metrics_port, flag="--metrics-port"))
     return Supervisor(options, lines, listeners, Path(tempfile.mkdtemp(prefix="fairlead-"))).run()
 
 
@@ -71,7 +71,7 @@ def _open_log(path: str | None) -> int:
         raise BootFault(f"The log file {path} cannot be written ({error.strerror}); name another with --log-file.") from error
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, flag: str = "--port") -> socket.socket:
     """Raises BootFault when the address cannot be had."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -83,7 +83,7 @@ def listen(host: str, port: int) -> socket.socket:
         return listener
     except OSError as error:
         cure = (
-            "end what listens there, or choose another with --port (0 picks a free one)"
+            f"end what listens there, or choose another with {flag} (0 picks a free one)"
             if error.errno == errno.EADDRINUSE
             else "name an address of this machine with --host"
         )

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import os
+import re
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -24,6 +25,10 @@ OTHERS_VARIABLES = (
     "FAIRLEAD_CAPTURE_DIR",
     "FAIRLEAD_SKOPS_TRUSTED",
 )
+LIMIT_FLAGS = {"deadline": "--deadline", "wait": "--max-wait", "waiting": "--max-waiting", "body": "--max-body"}
+PREFIX = re.compile(r"(?:/?[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*)?/?")
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,]+|null")
 TRUE, FALSE = frozenset(("true", "1", "yes", "on")), frozenset(("false", "0", "no", "off", ""))
 # Variables of the Azure server that mean nothing here, and what to use instead.
 REPLACED = {
@@ -102,6 +107,8 @@ def read(arguments: list[str], environment: dict[str, str]) -> ServeOptions:
     for repeated in ("watch", "prepare", "notices"):
         if repeated in said:
             said[repeated] = tuple(said[repeated])
+    if said.get("name"):
+        said.setdefault("title", said["name"])
     known = {one.name for one in fields(ServeOptions)}
     return _checked(ServeOptions(limits=limits, **{name: value for name, value in said.items() if name in known}))
 
@@ -151,8 +158,19 @@ def _checked(options: ServeOptions) -> ServeOptions:
         raise UsageFault("TLS needs both --tls-cert and --tls-key (PEM files).")
     for name, value in options.limits.items():
         if value <= 0:
-            raise UsageFault(f"The limit {name} is {value:g}; it must be above 0.")
+            raise UsageFault(f"{LIMIT_FLAGS.get(name, name)} is {value:g}; it must be above 0.")
+    _check_names(options)
     return options
+
+
+def _check_names(options: ServeOptions) -> None:
+    if not PREFIX.fullmatch(options.prefix):
+        raise UsageFault(f"--prefix {options.prefix} is no path; write it like /models/churn, with letters, digits and . _ ~ - between slashes.")
+    if options.name and not NAME.fullmatch(options.name):
+        raise UsageFault(f"--name {options.name}: a service's name has letters, digits, dots and dashes, such as churn-v2.")
+    for origin in options.cors:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise UsageFault(f"--cors {origin} is no origin; write it like https://app.example.com, or * for all.")
 
 
 def _config_file(flags: dict[str, Any], environment: dict[str, str]) -> dict[str, str]:

@@ -46,7 +46,7 @@ class Preparation:
         if how == "exited with 0" and os.path.isdir(last):
             self._outcome = replace(self._options, bundle=last)
         else:
-            self._outcome = BootFault(f"`{shlex.join(self._options.prepare)}` {how}: {said or 'it said nothing'}")
+            self._outcome = BootFault(said.removeprefix("fairlead: ") or f"`{shlex.join(self._options.prepare)}` {how} and said nothing.")
         if self._again:
             self._again = False
             self.start()

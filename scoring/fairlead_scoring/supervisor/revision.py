@@ -31,6 +31,7 @@ class Revision:
     sample: Any
     work_dir: str | None
     bundle: str | None
+    flavor: dict[str, str] | None = None  # name, and file of the model, where Fairlead wrote the script itself
 
     def discard(self) -> None:
         if self.work_dir is not None:
@@ -69,11 +70,14 @@ def _of_bundle(options: ServeOptions, generation: int, folder: Path) -> Revision
         sample=_sample_file(options.sample) if options.sample else _sample(opened.sample(), manifest.sample or ""),
         work_dir=str(work),
         bundle=str(opened.path),
+        flavor={"name": manifest.flavor, "file": os.path.basename(first.path)} if manifest.flavor and first else None,
     )
 
 
 def _of_script(options: ServeOptions, generation: int) -> Revision:
     app_root = options.app_root or os.getcwd()
+    if not os.path.isdir(app_root):
+        raise BootFault(f"The app root {app_root} is not a folder; name the folder that the script works in.")
     script = os.path.join(app_root, str(options.entry_script))
     if not os.path.isfile(script):
         raise BootFault(f"The entry script {script} does not exist; name a Python file with init() and run().")
@@ -128,6 +132,7 @@ def worker_config(revision: Revision, options: ServeOptions, log_fd: int, log_fo
         "source_dir": options.source_dir,
         "options": dict(revision.options, concurrency=options.concurrency) if options.concurrency else revision.options,
         "model": revision.model,
+        "flavor": revision.flavor,
         "sample": revision.sample,
         "warmup": options.warmup and bool(revision.options.get("warmup", True)),
         "timeout_ms": round(options.limits.get("deadline", 60.0) * 1000),

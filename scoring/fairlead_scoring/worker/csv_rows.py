@@ -92,7 +92,7 @@ def _has_header(rows: List[List[str]], array: ArrayReader) -> bool:
             return True
         scalars = [column.cell for column in array.declared.columns]
         if len(first) != len(scalars):
-            return True
+            return any(_number(cell) is None for cell in first)
     else:
         scalars = [array.declared.cell] * len(first)
     if len(rows) > 1 and len(first) >= LEAST_COUNTED and first == [str(place) for place in range(len(first))]:

@@ -23,7 +23,7 @@ from fairlead_scoring.worker import link
 from fairlead_scoring.worker.control import Control
 from fairlead_scoring.worker.loop import serve
 from fairlead_scoring.worker.output import INIT_ID, REQUEST_ID, take_over
-from fairlead_scoring.worker.script import Script, load
+from fairlead_scoring.worker.script import Script, ScriptFault, load
 from fairlead_scoring.worker.step import Overdue, Step
 from fairlead_scoring.worker.warm_up import AnswerOne, warm_up
 
@@ -67,7 +67,7 @@ def _boot(config: Dict[str, Any], lines: LineWriter) -> Tuple[Dict[str, Any], Ca
     REQUEST_ID.set(INIT_ID)
     script = load(entry, app_root, Path(config["source_dir"]) if config["source_dir"] else None, options=config["options"])
     started = time.perf_counter()
-    script.init()
+    _initialise(script, config.get("flavor"))
     contract = script.contract()
     contract["load_ms"] = round((time.perf_counter() - started) * 1000, 3)
     contract["python"] = platform.python_version()
@@ -80,6 +80,19 @@ def _boot(config: Dict[str, Any], lines: LineWriter) -> Tuple[Dict[str, Any], Ca
         contract["warmup_ms"] = warm_up(script, contract, lines, answer, declared=config.get("sample") is not None)
     REQUEST_ID.set("")
     return contract, serve_all
+
+
+def _initialise(script: Script, flavor: Optional[Dict[str, str]]) -> None:
+    """A flavor's script is Fairlead's own: what fails there is the model, and its name is what the user knows."""
+    try:
+        script.init()
+    except ScriptFault as fault:
+        cause = fault.__cause__
+        if flavor is None or cause is None or isinstance(cause, ImportError):
+            raise
+        said = "{}: {}".format(type(cause).__name__, str(cause).rstrip(".")) if str(cause) else type(cause).__name__
+        advice = "" if isinstance(cause, TypeError) else " It may be damaged or cut off, or from another version of its library: export it again."
+        raise ScriptFault("The model {} could not be loaded ({}): {}.{}".format(flavor["file"], flavor["name"], said, advice)) from cause
 
 
 def _synchronous(step: Step) -> Tuple[AnswerOne, Callable[[Control], int]]:

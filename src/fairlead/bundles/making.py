@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from fairlead_scoring.bundle import (
     CODE,
     MODELS,
@@ -44,8 +45,7 @@ def make(recipe: Recipe, out: Path, inspect: Inspect) -> Bundle:
     """
     _refuse_nonsense(recipe)
     found = None if recipe.script else inspect(recipe.models[0].path)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    staging = _staging_beside(out)
     try:
         manifest = _fill(staging, recipe, found, skip=out)
         name = write_manifest(staging, manifest)
@@ -55,6 +55,14 @@ def make(recipe: Recipe, out: Path, inspect: Inspect) -> Bundle:
         raise UsageError(str(fault)) from fault
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _staging_beside(out: Path) -> Path:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise UsageError(f"Nothing can be written to {out.parent} ({error.strerror}); give another folder with -o.") from error
 
 
 def _refuse_nonsense(recipe: Recipe) -> None:
@@ -168,7 +176,7 @@ def _check_syntax(script: Path) -> None:
 
 def _add_environment(staging: Path, recipe: Recipe, found: Found | None) -> tuple[str | None, str | None]:
     if recipe.conda:
-        read_text(recipe.conda)
+        _check_conda(recipe.conda)
         _copy(recipe.conda, staging / CONDA, plain=True)
         return None, CONDA
     if recipe.requirements:
@@ -181,10 +189,21 @@ def _add_environment(staging: Path, recipe: Recipe, found: Found | None) -> tupl
     return REQUIREMENTS, None
 
 
+def _check_conda(path: Path) -> None:
+    """Far enough to know that it is one: a mapping with a list of dependencies."""
+    try:
+        said = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML ({str(error).splitlines()[0]}), so it is no conda environment file.") from error
+    if not isinstance(said, dict) or not isinstance(said.get("dependencies"), list):
+        raise UsageError(f"{path} is no conda environment file: it has no list of dependencies.")
+
+
 def _add_sample(staging: Path, recipe: Recipe, signature: Signature | None) -> str | None:
     if recipe.sample is None:
         return None
     name = f"sample{recipe.sample.suffix}"
+    _json(recipe.sample)
     if signature is not None:
         _check_sample(recipe.sample, signature)
     _copy(recipe.sample, staging / name, plain=True)

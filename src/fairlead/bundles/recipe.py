@@ -70,6 +70,9 @@ def parse_model(said: str) -> ModelSource:
     """Reads `PATH`, `NAME=PATH` or `NAME:VERSION=PATH`; a path that exists as it is written is a path. Raises UsageError."""
     named = _NAMED.fullmatch(said)
     whole = Path(said)
+    before, _, behind = said.partition("=")
+    if named is None and behind and not whole.exists() and Path(behind).exists():
+        raise UsageError(f"Model {said!r}: {before!r} is no model name; letters, digits, '.', '_' and '-' are, after a letter or digit.")
     if named is None or whole.exists():
         return ModelSource(name=_name_of(_existing(whole)), path=whole)
     name, version, path = named.groups()

@@ -92,6 +92,8 @@ def _compiled(recipe: Recipe, how: str, tolerance: float, python: Path, folder: 
         raise UsageError(f"--compile {how}: say onnx, or auto.")
     if recipe.script is not None or len(recipe.models) != 1:
         raise UsageError("--compile takes one model without a script: a script decides for itself how it calls its model.")
+    if tolerance < 0:
+        raise UsageError(f"--tolerance {tolerance:g}: scores cannot differ by less than nothing; give 0 or more.")
     model = recipe.models[0]
     sample = json.loads(recipe.sample.read_text(encoding="utf-8")) if recipe.sample else None
     typer.echo(f"fairlead: compiling {model.path.name} and comparing its answers ...", err=True)

@@ -107,6 +107,10 @@ def _why_not(path: Path) -> str:
         )
     if xgboost.is_old_binary(path):
         return f"{path.name} is in XGBoost's old binary format, which XGBoost 3.1 dropped. Load it with an older one and save_model it as .ubj."
+    named_so = [flavor.name for flavor in FLAVORS if path.suffix and path.suffix.lower() in flavor.suffixes]
+    if path.is_file() and named_so:
+        what = "is empty" if not path.stat().st_size else "does not hold what its name says: it may be damaged or cut off"
+        return f"{path.name} {what} ({' or '.join(named_so)}). Export the model again."
     known = "; ".join(f"{flavor.name} ({', '.join(flavor.suffixes)})" for flavor in FLAVORS)
     what = "folder" if path.is_dir() else "file"
     return f"{path.name} is no model {what} that Fairlead knows: {known}. Write a score.py with init() and run() for it."

@@ -15,7 +15,13 @@ SOURCES: list[Any] = [
     ("workers", ("--workers", "2"), ("WORKER_COUNT", "3"), 4, (2, 3, 4)),
     ("model_dir", ("--model_dir", "/a"), ("AZUREML_MODEL_DIR", "/b"), "/c", ("/a", "/b", "/c")),
     ("prefix", ("--prefix", "/a"), ("SERVICE_PATH_PREFIX", "/b"), "/c", ("/a", "/b", "/c")),
-    ("cors", ("--access_control_allow_origins", "a, b"), ("AML_CORS_ORIGINS", "c"), "*", (("a", "b"), ("c",), ("*",))),
+    (
+        "cors",
+        ("--access_control_allow_origins", "http://a, http://b"),
+        ("AML_CORS_ORIGINS", "https://c"),
+        "*",
+        (("http://a", "http://b"), ("https://c",), ("*",)),
+    ),
     ("log_level", ("--log-level", "debug"), ("AZUREML_LOG_LEVEL", "WARN"), "ERROR", ("debug", "warning", "error")),
     ("unsafe_formats", ("--unsafe-formats", "allow"), ("FAIRLEAD_UNSAFE_FORMATS", "deny"), "allow", ("allow", "deny", "allow")),
     ("drain_grace", ("--drain-grace", "1"), ("FAIRLEAD_DRAIN_GRACE_SECONDS", "2"), 3.5, (1.0, 2.0, 3.5)),
@@ -114,7 +120,7 @@ def test_what_makes_no_sense_is_a_usage_fault_in_one_sentence(arguments: list[st
 
 
 def test_options_survive_the_way_to_the_next_supervisor() -> None:
-    given = options("--cors", "a,b", "--watch", "x", "--deadline", "3", "--keys", "k.json", "--notice", "Careful.")
+    given = options("--cors", "http://a,http://b", "--watch", "x", "--deadline", "3", "--keys", "k.json", "--notice", "Careful.")
     assert ServeOptions.from_json(json.loads(json.dumps(given.to_json()))) == given
 
 

@@ -12,8 +12,7 @@ from tests.docs.reader import Reader, blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-WRITTEN_ELSEWHERE = {"performance.md"}  # by benchmarks/report.py
-PAGES = [page for page in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))] if page.name not in WRITTEN_ELSEWHERE]
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -45,8 +44,6 @@ def test_links(page: Path) -> None:
 def leads_somewhere(page: Path, link: str) -> bool:
     path, _, anchor = link.partition("#")
     target = (page.parent / path).resolve() if path else page
-    if target.name in WRITTEN_ELSEWHERE:
-        return True
     return target.exists() and (not anchor or anchor in anchors(target))
 
 

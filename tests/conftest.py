@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.live import Launcher
 from tests.needs import IN_CI, require
+
+# A run that decides whether a change lands tries the same examples each time; on a developer's machine the dice find new ones.
+hypothesis.settings.register_profile("in CI", derandomize=True, database=None)
+if IN_CI:
+    hypothesis.settings.load_profile("in CI")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ Pairs = Iterable[Tuple[str, Any]]
 PARAMETER = re.compile(r";[ \t]*(?P<name>[\w!#$%&'*+\-.^`|~]+)=(?:(?P<token>[\w!#$%&'*+\-.^`|~]+)|\"(?P<quoted>(?:\\[\\\"]|(?!\\[\\\"])[^\"])*)\")", re.ASCII)
 ESCAPED = re.compile(r"\\(.)")
 MARK = re.compile(r"(?P<continued>\*\d+)?(?P<encoded>\*)?$")
-ENCODED = re.compile(r"([^']*)'[^']*'(.*)$", re.DOTALL)
+ENCODED = re.compile(r"([\w!#$%&*+\-.^`|~]*)'[\w!#$%&*+\-.^`|~]*'([\w!#$%&'*+\-.^`|~]+)$", re.ASCII)  # RFC 2231: charset'language'text
 CHARSETS = ("ascii", "us-ascii", "utf-8", "iso-8859-1")
 
 
@@ -176,6 +176,25 @@ class Headers:
 
     def __str__(self) -> str:
         return "".join(f"{name}: {value}\r\n" for name, value in self._pairs) + "\r\n"
+
+
+class WithContentType:
+    """What a request and an uploaded file say about their content, from their headers."""
+
+    headers: Headers
+
+    @property
+    def content_type(self) -> Optional[str]:
+        kind: Optional[str] = self.headers.get("content-type")
+        return kind
+
+    @property
+    def mimetype(self) -> str:
+        return parse_options(self.content_type)[0].lower()
+
+    @property
+    def mimetype_params(self) -> Dict[str, str]:
+        return parse_options(self.content_type)[1]
 
 
 def parse_options(value: Optional[str]) -> Tuple[str, Dict[str, str]]:

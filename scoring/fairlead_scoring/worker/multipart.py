@@ -6,11 +6,11 @@ import io
 import os
 import re
 import shutil
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import parse_qsl
 
 from fairlead_scoring.worker.exchange import BadInput
-from fairlead_scoring.worker.http_fields import CHARSETS, Headers, MultiDict, parse_options
+from fairlead_scoring.worker.http_fields import CHARSETS, Headers, MultiDict, WithContentType, parse_options
 
 MOST_PARTS = 1000
 BREAK = rb"(?:\r\n|\n|\r)"
@@ -33,7 +33,7 @@ class Boundary(NamedTuple):
     is_last: bool
 
 
-class FileStorage:
+class FileStorage(WithContentType):
     """An uploaded file: reads like a file object, and saves itself."""
 
     def __init__(self, stream: Any, filename: Optional[str] = None, name: Optional[str] = None, headers: Optional[Headers] = None) -> None:
@@ -41,19 +41,6 @@ class FileStorage:
         self.filename = filename
         self.name = name
         self.headers = headers if headers is not None else Headers()
-
-    @property
-    def content_type(self) -> Optional[str]:
-        kind: Optional[str] = self.headers.get("content-type")
-        return kind
-
-    @property
-    def mimetype(self) -> str:
-        return parse_options(self.content_type)[0].lower()
-
-    @property
-    def mimetype_params(self) -> Dict[str, str]:
-        return parse_options(self.content_type)[1]
 
     @property
     def content_length(self) -> int:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from fairlead_scoring.declare import NOTE
 from fairlead_scoring.worker.exchange import BadInput, Request
-from fairlead_scoring.worker.http_fields import Headers, MultiDict, parse_options
+from fairlead_scoring.worker.http_fields import Headers, MultiDict, WithContentType
 from fairlead_scoring.worker.multipart import FileStorage, Form, form_of, is_form
 from fairlead_scoring.worker.raw_response import AMLResponse, is_response, to_answer
 
@@ -64,7 +64,7 @@ class BadRequest(BadInput):
         return self.message
 
 
-class AMLRequest:
+class AMLRequest(WithContentType):
     """What Flask's request offers to a scoring script. The body is all here; form and files are read when they are asked for."""
 
     def __init__(self, request: Request) -> None:
@@ -86,19 +86,6 @@ class AMLRequest:
     @classmethod
     def of(cls, request: Request) -> AMLRequest:
         return cls(request)
-
-    @property
-    def content_type(self) -> Optional[str]:
-        kind: Optional[str] = self.headers.get("Content-Type")
-        return kind
-
-    @property
-    def mimetype(self) -> str:
-        return parse_options(self.content_type)[0].lower()
-
-    @property
-    def mimetype_params(self) -> Dict[str, str]:
-        return parse_options(self.content_type)[1]
 
     @property
     def content_length(self) -> Optional[int]:

@@ -163,6 +163,7 @@ def test_forms_that_nobody_should_write_are_read_as_by_werkzeug(body: bytes) -> 
     ).map("".join)
 )
 @example("form-data; filename*=UTF-8''%e2%82%ac.png; name=\"a\"")
+@example("a;b*=UTF-8''")
 def test_header_options_are_read_as_by_werkzeug(value: str) -> None:
     assert parse_options(value) == parse_options_header(value)
 

@@ -10,6 +10,7 @@ from fairlead_scoring import openapi
 from fairlead_scoring.front import ids
 from fairlead_scoring.front.limits import Limits
 from fairlead_scoring.front.routes import PLAIN, Routes
+from fairlead_scoring.worker import reading
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "wire-contract.md").read_text()
@@ -101,7 +102,7 @@ def test_limits() -> None:
         "connections": f"{limits.connections:,}",
         "pipelined requests on a connection": str(limits.pipelined),
         "rest of a request that was refused early": f"{limits.linger:g} s",
-        "depth of JSON": str(limits.json_depth),
+        "depth of JSON": str(reading.DEPTH_LIMIT),
         "bodies in memory, all together": f"{limits.buffered >> 20} MiB",
         "requests waiting": f"{limits.waiting} per worker, or two full batches where that is more",
         "time waiting": f"{limits.wait:g} s",

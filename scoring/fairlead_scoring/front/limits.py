@@ -21,7 +21,6 @@ class Limits:
     pipelined: int = 16
     buffered: int = 512 * 1024 * 1024  # bodies of all requests together
     expansion: int = 100  # of a gzip body, times its size
-    json_depth: int = 100
     waiting: int = 64  # per worker
     wait: float = 10.0
     deadline: float = 60.0

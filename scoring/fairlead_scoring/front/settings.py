@@ -24,7 +24,6 @@ class FrontSettings:
     tls_key: Path | None = None
     says_version: bool = True
     is_loopback: bool = True
-    has_metrics_port: bool = False
     app_root: Path | None = None
     log_form: str = "json"
     log_level: str = "info"

@@ -24,7 +24,6 @@ def front_settings(options: ServeOptions, listeners: list[socket.socket], lines:
         "tls_key": options.tls_key,
         "says_version": options.says_version,
         "is_loopback": is_loopback(listeners[0]),
-        "has_metrics_port": options.metrics_port is not None,
         "app_root": options.app_root,
         "log_form": lines.form,
         "log_level": options.log_level,

@@ -16,7 +16,7 @@ from fairlead_scoring.worker.loop import send_answers
 from fairlead_scoring.worker.output import REQUEST_ID
 from fairlead_scoring.worker.script import Script
 from fairlead_scoring.worker.step import SCRIPT_FAILED, Bound, Step, failure, refusal
-from fairlead_scoring.worker.stream import WINDOW, describe, error_event, is_event_stream, pieces
+from fairlead_scoring.worker.stream import WINDOW, pieces, send_break
 
 Place = Tuple[int, int]  # a front and its own number for the request: while one front drains there are two
 
@@ -166,12 +166,7 @@ async def _stream(front: link.Link, ident: int, answer: Answer, window: asyncio.
     except link.LinkClosed:
         raise
     except Exception as error:  # noqa: BLE001  (the edge: whatever user code raises)
-        answer.report(error)
-        if is_event_stream(answer):
-            front.send(link.CHUNK, error_event(), ident=ident)
-            front.send(link.END, ident=ident)
-        else:
-            front.send(link.END, describe(error), ident=ident, flags=link.ERROR)
+        send_break(front, ident, answer, error)
     finally:
         await chunks.aclose()
 

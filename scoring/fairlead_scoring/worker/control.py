@@ -21,7 +21,6 @@ class Control:
     def __init__(self, supervisor: link.Link, *, beat_seconds: float) -> None:
         self.running_since: Optional[float] = None  # set by the loop around run()
         self.stopping = False
-        self.front_gone = False
         self._supervisor: Optional[link.Link] = supervisor
         self._beat_seconds = beat_seconds
         self._new_links: List[socket.socket] = []

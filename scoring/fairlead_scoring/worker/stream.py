@@ -35,14 +35,19 @@ def send_stream(front: link.Link, ident: int, answer: Answer, control: Control) 
     except _Cancelled:
         front.send(link.END, ident=ident)
     except (Exception, Overdue) as error:  # noqa: BLE001  (the edge: whatever user code raises)
-        answer.report(error)
-        if is_event_stream(answer):
-            front.send(link.CHUNK, error_event(), ident=ident)
-            front.send(link.END, ident=ident)
-        else:
-            front.send(link.END, describe(error), ident=ident, flags=link.ERROR)
+        send_break(front, ident, answer, error)
     finally:
         _close(chunks, answer)
+
+
+def send_break(front: link.Link, ident: int, answer: Answer, error: BaseException) -> None:
+    """The script failed after the first chunk: a stream of events ends with an `error` event, any other is cut."""
+    answer.report(error)
+    if is_event_stream(answer):
+        front.send(link.CHUNK, error_event(), ident=ident)
+        front.send(link.END, ident=ident)
+    else:
+        front.send(link.END, describe(error), ident=ident, flags=link.ERROR)
 
 
 class Window:

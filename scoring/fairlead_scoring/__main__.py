@@ -1,4 +1,4 @@
-"""`python -m fairlead_scoring serve|worker`, and the same by path: `python /…/fairlead_scoring worker`.
+"""`python -m fairlead_scoring serve|worker|ready|batch`, and the same by path: `python /…/fairlead_scoring worker`.
 
 By path is how workers start: the package is registered from its own folder, so an environment that has none of Fairlead's
 dependencies, and an older Python, can run it, and nothing of Fairlead's environment becomes importable there.
@@ -15,7 +15,14 @@ import sys
 def main() -> int:
     if not __package__:
         _register()
-    commands = {"serve": "fairlead_scoring.supervisor.main", "worker": "fairlead_scoring.worker.main", "front": "fairlead_scoring.front.main"}
+    commands = {
+        "serve": "fairlead_scoring.supervisor.main",
+        "worker": "fairlead_scoring.worker.main",
+        "front": "fairlead_scoring.front.main",
+        "ready": "fairlead_scoring.supervisor.ready",
+        "batch": "fairlead_scoring.batch.main",
+        "batch-child": "fairlead_scoring.batch.child",
+    }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.stderr.write("usage: python -m fairlead_scoring serve BUNDLE [--port N] …   (serve --help lists all)\n")
         return 2

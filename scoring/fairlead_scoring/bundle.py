@@ -132,16 +132,11 @@ class Manifest:
         )
 
     def _refuse_strange_paths(self) -> None:
-        seen: Set[str] = set()
-        for path in [each.path for each in self.files]:
-            if not _is_inside(path) or path == MANIFEST:
-                raise BundleError(f"{MANIFEST}: path {path!r} does not stay inside the bundle.")
-            if path in seen:
-                raise BundleError(f"{MANIFEST}: path {path!r} is listed twice.")
-            seen.add(path)
-        for above in {above for path in seen for above in _ancestors(path)} & seen:
-            raise BundleError(f"{MANIFEST}: {above!r} is listed as a file and as a folder.")
-        if self.models and any(path.startswith(f"{CODE}/{MODELS}/") for path in seen):
+        paths = [each.path for each in self.files]
+        refuse_strange_paths(paths, MANIFEST)
+        if MANIFEST in paths:
+            raise BundleError(f"{MANIFEST}: path {MANIFEST!r} is the manifest's own.")
+        if self.models and any(path.startswith(f"{CODE}/{MODELS}/") for path in paths):
             raise BundleError(f"{MANIFEST}: the script ships a folder {MODELS}, which is where its models are put; rename it.")
 
     def _refuse_dangling(self) -> None:
@@ -225,6 +220,19 @@ def write_manifest(root: Path, manifest: Manifest) -> str:
     """Writes bundle.json into the folder and answers the digest."""
     (Path(root) / MANIFEST).write_bytes(canonical(manifest.to_json()))
     return digest(manifest)
+
+
+def refuse_strange_paths(paths: Sequence[str], where: str) -> None:
+    """Raises BundleError for a path that leads out of its folder, is there twice, or is a file and a folder at once. where: what lists them."""
+    seen: Set[str] = set()
+    for path in paths:
+        if not _is_inside(path):
+            raise BundleError(f"{where}: path {path!r} does not stay inside.")
+        if path in seen:
+            raise BundleError(f"{where}: path {path!r} is listed twice.")
+        seen.add(path)
+    for above in {above for path in seen for above in _ancestors(path)} & seen:
+        raise BundleError(f"{where}: {above!r} is listed as a file and as a folder.")
 
 
 def list_files(root: Path) -> Tuple[BundledFile, ...]:

@@ -3,7 +3,8 @@
 Standard library only, Python 3.8 and later: the packaging side tells the author, the runtime refuses where its configuration denies such files.
 
 What counts: a pickle that imports something, bare or inside joblib's compression, a zip (torch.save, .npz) or a NumPy object array, and Keras
-files with a Lambda layer (marshalled bytecode). What does not: a pickle of plain values, and programs in a framework's own language, which name
+files with a Lambda layer (marshalled bytecode), and stages of a Spark ML pipeline that name a class of somebody's own, or whose SQL calls Java.
+What does not: a pickle of plain values, and programs in a framework's own language, which name
 no Python: TorchScript and torch.export archives, ONNX, TensorFlow SavedModel. Those can still use memory, time and the files their operators
 reach, so take them from people you trust, or run them in a container.
 """
@@ -30,6 +31,8 @@ _COMPRESSED: Tuple[Tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"), (b"\x5d\x00\x00", "lzma"),
     (b"\x78\x01", "zlib"), (b"\x78\x5e", "zlib"), (b"\x78\x9c", "zlib"), (b"\x78\xda", "zlib"),
 )  # fmt: skip
+_SPARK_ML = (b"org.apache.spark.", b"pyspark.")
+_SPARK_CALLS = re.compile(rb"(?i)\b(try_)?reflect\s*\(|\bjava_method\s*\(")  # SQL functions that call any static method
 _OPAQUE = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstandard"}
 _BROKEN = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
@@ -68,7 +71,10 @@ def findings(folder: Union[str, Path]) -> List[Finding]:
 def examine(path: Path) -> Optional[Finding]:
     """What makes this file unsafe to load, or None."""
     with open(str(path), "rb") as file:
-        found = _mlflow(file.read(EXAMINED)) if path.name == "MLmodel" else _stream(file, depth=0)
+        if path.name.startswith("part-") and path.parent.name == "metadata":
+            found = _spark_ml(file.read(EXAMINED))
+        else:
+            found = _mlflow(file.read(EXAMINED)) if path.name == "MLmodel" else _stream(file, depth=0)
     return None if found is None else Finding(path.name, found[0], found[1])
 
 
@@ -118,6 +124,16 @@ def _mlflow(data: bytes) -> _Told:
         if loader.decode() not in _MLFLOW_LOADERS:
             return f"it names the loader {loader.decode()}, which runs code of the model's author", ()
     return None
+
+
+def _spark_ml(data: bytes) -> _Told:
+    """Spark loads a stage by the class that its metadata names, and SQL can call Java."""
+    found = re.match(rb'\{"class":\s*"([\w.$]+)"', data)
+    if found is None or b'"sparkVersion"' not in data:
+        return None
+    if not found[1].startswith(_SPARK_ML):
+        return f"it is a stage of a Spark ML pipeline of the class {found[1].decode()}, which is not Spark's own", ()
+    return ("it is a stage of a Spark ML pipeline whose SQL calls Java", ()) if _SPARK_CALLS.search(data) else None
 
 
 def _compressed(file: IO[bytes], name: str, depth: int) -> _Told:

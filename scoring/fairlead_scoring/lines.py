@@ -7,7 +7,7 @@ import os
 import select
 import stat
 import time
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 MARKS = {"warning": "WARN ", "error": "ERROR", "critical": "FATAL", "debug": "DEBUG"}
@@ -35,17 +35,21 @@ def compose(form: str, level: str, source: str, message: str, **fields: Any) -> 
 class LineWriter:
     """Writes whole lines to a descriptor. A reader that stands still costs lines (counted), never a blocked process."""
 
-    def __init__(self, fd: int, *, form: str = "json", level: str = "info") -> None:
+    def __init__(self, fd: int, *, form: str = "json", level: str = "info", about: Optional[Dict[str, str]] = None) -> None:
+        """`about`: fields of every JSON line."""
         self.form = form
         self.fd = fd
+        self.level = level
         self.dropped = 0
-        self._threshold = LEVELS[level]
+        self._about = about or {}
         self._held: List[bytes] = []
         self._held_size = 0
         self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
 
     def say(self, level: str, source: str, message: str, **fields: Any) -> None:
-        if LEVELS.get(level, 20) >= self._threshold:
+        if LEVELS.get(level, 20) >= LEVELS[self.level]:
+            if self.form == "json":
+                fields = {**fields, **self._about}
             self.write(compose(self.form, level, source, message, **fields).encode("utf-8", "replace"))
 
     def write(self, lines: bytes) -> None:
@@ -55,6 +59,11 @@ class LineWriter:
         self._held.append(lines)
         self._held_size += len(lines)
         self.flush()
+
+    def turn_to(self, fd: int) -> None:
+        """Go on in another file, from one line to the next; the descriptor's number stays, so nothing that knows it has to be told."""
+        os.dup2(fd, self.fd, inheritable=os.get_inheritable(self.fd))
+        os.close(fd)
 
     def flush(self) -> None:
         while self._held and (self._is_file or self._is_writable()):

@@ -135,7 +135,7 @@ def rewritten(root: Path, **changes: Any) -> None:
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "code/../../x", "code//x", "./x", "", "C:x", "a\\b", "bundle.json", "a\0b"])
 def test_paths_that_leave_the_bundle_are_refused(root: Path, path: str) -> None:
     rewritten(root, files=[{"path": path, "size": 0, "sha256": "0" * 64, "exec": False}])
-    with pytest.raises(BundleError, match="does not stay inside"):
+    with pytest.raises(BundleError, match=r"does not stay inside|is the manifest's own"):
         open_bundle(root, verify=False)
 
 

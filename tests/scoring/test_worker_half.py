@@ -13,6 +13,7 @@ import pytest
 from tests.needs import python
 
 OUR_HALF = ("front", "supervisor")  # everything else may be imported by a worker
+BATCH = ("fsspec", "pyarrow")  # what the environments of batch jobs have in any case
 NEWER_THAN_3_8 = {"graphlib", "tomllib", "zoneinfo"}
 LAZY = {"azureml", "joblib", "numpy", "orjson", "pandas", "pydantic"}  # used when the user's environment has them, inside functions only
 
@@ -20,7 +21,12 @@ LAZY = {"azureml", "joblib", "numpy", "orjson", "pandas", "pydantic"}  # used wh
 @pytest.fixture(scope="module")
 def worker_half(repository: Path) -> list[Path]:
     package = repository / "scoring/fairlead_scoring"
-    return sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in OUR_HALF)
+    return sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in (*OUR_HALF, "batch"))
+
+
+@pytest.fixture(scope="module")
+def batch(repository: Path) -> list[Path]:
+    return sorted((repository / "scoring/fairlead_scoring/batch").rglob("*.py"))
 
 
 def test_imports_only_the_standard_library_and_lazy_extras(worker_half: list[Path]) -> None:
@@ -32,6 +38,21 @@ def test_imports_only_the_standard_library_and_lazy_extras(worker_half: list[Pat
         if root not in standard and (at_top or root not in LAZY)
     ]
     assert not foreign, f"Not in Python 3.8's standard library: {foreign}"
+
+
+def test_batch_imports_arrow_and_fsspec_beforehand_and_the_rest_where_it_is_used(batch: list[Path]) -> None:
+    allowed = {*sys.stdlib_module_names, *BATCH, "fairlead_scoring", "__future__"} - NEWER_THAN_3_8
+    foreign = [
+        f"{path.name}:{node.lineno} {root}" for path in batch for node, root, at_top in imports(ast.parse(path.read_text())) if at_top and root not in allowed
+    ]
+    assert not foreign, f"Not in every environment of a batch job: {foreign}"
+
+
+@pytest.mark.needs("python3.8")
+def test_batch_compiles_on_python_3_8(batch: list[Path]) -> None:
+    program = "import ast, sys\nfor path in sys.argv[1:]: ast.parse(open(path).read(), path)"
+    checked = subprocess.run([str(python("3.8")), "-c", program, *map(str, batch)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.needs("python3.8")

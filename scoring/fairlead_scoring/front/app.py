@@ -48,6 +48,8 @@ class Front:
         self.status: dict[str, Any] = {}  # what the supervisor said last
         self.app_root: Path | None = settings.app_root  # where a script may keep swagger documents of its own
         self.keys = Keys(settings.keys_file) if settings.keys_file else None
+        if self.keys is not None:
+            self.keys.check()
         self.cors = Cors(settings.cors_origins) if settings.cors_origins else None
         self.metrics = Metrics()
         self.log = AccessLog(lines, loop)
@@ -58,6 +60,22 @@ class Front:
         self._ids = IdSource()
         self._drained: asyncio.Future[None] = loop.create_future()
         self.tick()
+
+    def configure(self, settings: FrontSettings) -> None:
+        """From now on, for every connection: what a reload has changed."""
+        self.settings = settings
+        self.limits = settings.limits
+        for connection in self.connections:
+            connection.limits = settings.limits
+        if settings.keys_file is None or self.keys is None or self.keys.path != settings.keys_file:
+            self.keys = Keys(settings.keys_file) if settings.keys_file else None  # one that cannot be read lets nobody in
+        else:
+            self.keys.refresh()
+        self.cors = Cors(settings.cors_origins) if settings.cors_origins else None
+        self.routes = Routes(settings.prefix, settings.name)
+        self.lines.level = settings.log_level
+        self.pool.limit(settings.limits)
+        self.scoring.configure(settings)
 
     # What a connection calls.
     def begin(self, exchange: Exchange) -> None:
@@ -118,7 +136,11 @@ class Front:
             return True
         if route.name == "metrics" and (self.settings.is_loopback or exchange.connection.is_for_operators):
             return True
-        return self.keys.allow(exchange.header(b"authorization")) or self._is_preflight(exchange)
+        if self._is_preflight(exchange):
+            return True
+        refusal = self.keys.refusal(exchange.header(b"authorization"))
+        exchange.unwelcome = refusal or ""
+        return refusal is None
 
     def _is_preflight(self, exchange: Exchange) -> bool:
         return self.cors is not None and exchange.method == b"OPTIONS" and b"access-control-request-method" in exchange.fields

@@ -1,63 +1,59 @@
-"""Who may score: two keys, known here only by their SHA-256; the file is read again when it changes."""
+"""Who may score: two keys, known here only by their SHA-256, or tokens that one secret has signed; the file is read again when it changes."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import re
 from pathlib import Path
 
+from fairlead_scoring import service_keys
 from fairlead_scoring.errors import BootFault
-
-SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+from fairlead_scoring.front import tokens
+from fairlead_scoring.service_keys import ServiceKeys
 
 
 class Keys:
-    """File: `{"primary": "sha256:<hex>", "secondary": "sha256:<hex>"}`. Raises BootFault when it makes no sense at start-up."""
+    """File: `{"primary": "sha256:<hex>", "secondary": "sha256:<hex>"}`, or `{"token": {"secret": "<base64url>", "audience": …, "issuer": …}}`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        """A file that makes no sense lets nobody in, and is `trouble`."""
+        self.path = path
         self._stamp: tuple[int, int, int] | None = None
-        self._hashes: tuple[bytes, ...] = ()
+        self._known = ServiceKeys()
         self.trouble = ""
         self.refresh()
+
+    def check(self) -> None:
+        """Raises BootFault when there is trouble: at a start somebody waits to hear of it."""
         if self.trouble:
             raise BootFault(self.trouble)
 
-    def allow(self, authorization: bytes) -> bool:
-        """`authorization`: the header's value, `Bearer KEY`. Constant time in the key."""
-        scheme, _, key = authorization.partition(b" ")
-        if scheme.lower() != b"bearer" or not key:
-            return False
-        digest = hashlib.sha256(key.strip()).digest()
+    def refusal(self, authorization: bytes) -> str | None:
+        """None: may enter. Else why not, for a caller who sent a token; "" when there is nothing to say but that it is wrong."""
+        scheme, _, sent = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or not sent:
+            return ""
+        if self._known.token is not None:
+            return tokens.refusal(sent.strip(), self._known.token)
+        return None if self._is_key(sent.strip()) else ""
+
+    def _is_key(self, key: bytes) -> bool:
+        """Constant time in the key."""
+        digest = hashlib.sha256(key).digest()
         allowed = False
-        for known in self._hashes:
+        for known in self._known.hashes:
             allowed |= hmac.compare_digest(digest, known)
         return allowed
 
     def refresh(self) -> None:
         """Read the file again if it has changed. A file that is missing or wrong keeps the keys that were valid, and is `trouble`."""
         try:
-            status = self._path.stat()
+            status = self.path.stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp == self._stamp:
                 self.trouble = ""
                 return
-            self._hashes = _parse(self._path.read_text(encoding="utf-8"))
+            self._known = service_keys.parse(self.path.read_text(encoding="utf-8"))
             self._stamp, self.trouble = stamp, ""
         except (OSError, ValueError) as error:
-            self.trouble = f"The keys file {self._path} cannot be used ({error}); write it with `fairlead keys new {self._path}`."
-
-
-def _parse(text: str) -> tuple[bytes, ...]:
-    content = json.loads(text)
-    if not isinstance(content, dict) or "primary" not in content or not content.keys() <= {"primary", "secondary"}:
-        raise ValueError("it must be an object with primary and secondary")
-    hashes = []
-    for name, value in content.items():
-        match = SHA256.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            raise ValueError(f"{name} is not a SHA-256 in hex: keys themselves do not belong in this file")
-        hashes.append(bytes.fromhex(match[1]))
-    return tuple(hashes)
+            self.trouble = service_keys.unusable(self.path, error)

@@ -36,7 +36,8 @@ class Exchange:
     __slots__ = (
         "answered", "batch_rows", "body", "broken", "cancelled_at", "chunked", "complete", "connection", "dialect", "expects_continue", "fields",
         "gone", "headers", "http_10", "ident", "ids", "keep_alive", "last_chunk_at", "method", "of_events", "owed_acks", "path", "query", "queue_ms",
-        "queued_at", "refusal", "revision", "route", "run_ms", "sent_bytes", "started", "started_streaming", "status", "target", "url", "worker",
+        "queued_at", "refusal", "revision", "route", "run_ms", "sent_bytes", "started", "started_streaming", "status", "target", "unwelcome", "url",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -59,6 +60,7 @@ class Exchange:
         self.started_streaming = False
         self.chunked = False
         self.refusal: tuple[int, str] | None = None
+        self.unwelcome = ""  # why its token is no good
         self.target: Route | None = None
         self.route = ""
         self.dialect = 0

@@ -172,9 +172,19 @@ class FrontProcess:
         elif frame.kind == link.NEWS:
             front.status = told
             front.pool.expects_worker = told["expects_worker"]
+        elif frame.kind == link.SETTINGS:
+            self._configure(told)
+        elif frame.kind == link.LOG:
+            self._lines.turn_to(frame.fds[0])
         elif frame.kind == link.DRAIN:
             self._grace = told["grace"]
             self._drain.set()
+
+    def _configure(self, told: dict[str, Any]) -> None:
+        """What a reload has changed, here and for the next supervisor."""
+        self._told.update(told)
+        self._settings = FrontSettings.from_json(told["settings"])
+        self._front.configure(self._settings)
 
     def _tell(self, kind: int, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # it has gone; the reader says so
@@ -190,7 +200,7 @@ class FrontProcess:
             self._drain.set()  # nothing is loaded, so there is nothing to save
             return
         self._lines.say("error", "front", "The supervisor has ended unasked; a new one takes over.")
-        self._hear_from(link.Link(self._resurrection.start(self._front.pool.workers.values())))
+        self._hear_from(link.Link(self._resurrection.start(self._front.pool.workers.values(), self._front.status)))
         self._tell(link.UP, {"pid": os.getpid()})
 
 

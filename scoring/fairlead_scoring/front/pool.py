@@ -62,6 +62,11 @@ class Pool:
         batches = [worker.contract["batching"]["max_rows"] for worker in self.workers.values() if worker.contract.get("batching")]
         self.queue_limit = max(limit * max(1, len(self.usable)), 2 * max(batches, default=0) if limit == DEFAULT_WAITING else 0)
 
+    def limit(self, limits: Limits) -> None:
+        """From now on; what waits already goes on waiting by these."""
+        self.limits = limits
+        self._set_queue_limit()
+
     def admit(self, exchange: Exchange) -> None:
         """Queue it, or refuse it at once."""
         if self.waiting_count >= self.queue_limit:

@@ -24,8 +24,8 @@ class Resurrection:
         self._told = told
         self._listeners = listeners
 
-    def start(self, workers: Iterable[RemoteWorker]) -> socket.socket:
-        """The front's end of the link to the new supervisor."""
+    def start(self, workers: Iterable[RemoteWorker], status: dict[str, Any]) -> socket.socket:
+        """The front's end of the link to the new supervisor. `status`: what the old one told of last."""
         ours, theirs = link.pair()
         kept = [theirs]
         entries = []
@@ -35,8 +35,9 @@ class Resurrection:
             worker_end.close()
             kept.append(supervisor_end)
             entries.append({**worker.told, "fd": supervisor_end.fileno()})
-        left = handoff.leave(self._handoff(theirs.fileno(), entries))
-        fds = [sock.fileno() for sock in kept] + [listener.fileno() for listener in self._listeners] + [left, self._told["log_fd"]]
+        left = handoff.leave(self._handoff(theirs.fileno(), entries, status))
+        place: dict[str, Any] = self._told.get("place") or {"fds": ()}
+        fds = [sock.fileno() for sock in kept] + [listener.fileno() for listener in self._listeners] + [left, self._told["log_fd"], *place["fds"]]
         subprocess.Popen([sys.executable, PACKAGE, "serve", "--adopt-fd", str(left)], pass_fds=fds, stdin=subprocess.DEVNULL)
         os.close(left)
         for sock in kept:
@@ -44,7 +45,7 @@ class Resurrection:
                 sock.close()
         return ours
 
-    def _handoff(self, front_fd: int, workers: list[dict[str, Any]]) -> handoff.Handoff:
+    def _handoff(self, front_fd: int, workers: list[dict[str, Any]], status: dict[str, Any]) -> handoff.Handoff:
         return handoff.Handoff(
             options=ServeOptions.from_json(self._told["options"]),
             listener_fds=[listener.fileno() for listener in self._listeners],
@@ -53,4 +54,7 @@ class Resurrection:
             front_fd=front_fd,
             workers=workers,
             folder=self._told["folder"],
+            place=self._told.get("place"),
+            last=status.get("last", {}),
+            serving=status.get("serving", {}),
         )

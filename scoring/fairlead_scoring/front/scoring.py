@@ -10,6 +10,7 @@ from fairlead_scoring import __version__
 from fairlead_scoring.front.exchange import STATUS_LINES, Exchange
 from fairlead_scoring.front.ids import NOT_PRINTABLE
 from fairlead_scoring.front.routes import INVOCATIONS, V2
+from fairlead_scoring.front.settings import FrontSettings
 from fairlead_scoring.worker.batch_frame import DIALECTS, Answered
 
 if TYPE_CHECKING:
@@ -29,20 +30,27 @@ ERROR_CODES = {400: "BAD_REQUEST", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 405
 class Scoring:
     def __init__(self, front: Front) -> None:
         self._front = front
-        self._version = b"x-ms-server-version: fairlead/%b\r\n" % __version__.encode() if front.settings.says_version else b""
-        self._tails: dict[str, bytes] = {"": self._version}
+        self._tails: dict[str, bytes] = {}
         self.revision = ""
         self.contract: dict[str, Any] = {}
+        self.configure(front.settings)
         pool = front.pool
         pool.on_answer, pool.on_stream, pool.on_late, pool.on_refusal = self.answer, self.stream, self.late, self.refuse
         pool.on_batch = front.metrics.batch
+
+    def configure(self, settings: FrontSettings) -> None:
+        self._version = b"x-ms-server-version: fairlead/%b\r\n" % __version__.encode() if settings.says_version else b""
+        self._tails = {"": self._version, **{revision: self._tail_of(revision) for revision in self._tails if revision}}
 
     def use(self, contract: dict[str, Any], revision: str) -> None:
         """From now on answers come from this revision."""
         self.contract = contract
         self.revision = revision
         self._tails = {"": self._version, **dict(list(self._tails.items())[-8:])}  # a few: answers of the last one are still to come
-        self._tails[revision] = self._version + b"x-fairlead-revision: %b\r\n" % revision.encode()
+        self._tails[revision] = self._tail_of(revision)
+
+    def _tail_of(self, revision: str) -> bytes:
+        return self._version + b"x-fairlead-revision: %b\r\n" % revision.encode()
 
     def score(self, exchange: Exchange) -> None:
         contract, front = self.contract, self._front
@@ -111,7 +119,8 @@ class Scoring:
             body = orjson.dumps({"message": message})
         head = JSON_HEAD + FAILED[failed] + RETRY_AFTER.get(status, b"") + self.about(exchange, with_ids=status != 431)
         if status == 401:
-            head += b'www-authenticate: Bearer realm="scoring"\r\n'
+            error = b', error="invalid_token", error_description="%b"' % exchange.unwelcome.encode() if exchange.unwelcome else b""
+            head += b'www-authenticate: Bearer realm="scoring"%b\r\n' % error
         if status == 405 and exchange.target is not None:
             head += b"allow: %b\r\n" % b", ".join(sorted(exchange.target.methods))
         exchange.send(status, head, body)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlead_scoring.errors import BootFault
+from fairlead_scoring.errors import BootFault, cause_of
 from fairlead_scoring.worker import link
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -107,7 +107,8 @@ def start_worker(ident: str, python: str, revision: Any, config: dict[str, Any],
     except OSError as error:
         os.close(output)
         ours.close()
-        raise BootFault(f"The interpreter {python} cannot be started ({error.strerror}); name one with --python or --environment.") from error
+        said = f"The interpreter {python} cannot be started ({error.strerror}); name one with --python or --environment."
+        raise BootFault(said, cause=cause_of(error, "interpreter-missing")) from error
     finally:
         theirs.close()
         os.close(output_in)
@@ -118,10 +119,11 @@ def start_worker(ident: str, python: str, revision: Any, config: dict[str, Any],
     return WorkerRecord(ident=ident, pid=process.pid, generation=revision.generation, revision=revision.name, control=control, output_fd=output)
 
 
-def start_front(told: dict[str, Any], listeners: list[socket.socket], log_fd: int) -> FrontRecord:
+def start_front(told: dict[str, Any], listeners: list[socket.socket], log_fd: int, kept_fds: tuple[int, ...]) -> FrontRecord:
+    """`kept_fds`: what it holds for the next supervisor, should this one be killed."""
     ours, theirs = link.pair()
     arguments = [sys.executable, PACKAGE, "front", "--fd", str(theirs.fileno())]
-    fds = [theirs.fileno(), log_fd]
+    fds = [theirs.fileno(), log_fd, *kept_fds]
     for listener in listeners:
         arguments += ["--listen-fd", str(listener.fileno())]
         fds.append(listener.fileno())

@@ -28,8 +28,12 @@ class Crew:
     """`attach(record)` gives a ready worker to the fronts, `retire(id)` takes one away, `gone(id)` says that one has ended; set by the supervisor."""
 
     def __init__(self, options: ServeOptions, lines: LineWriter) -> None:
-        self._options = options
+        self._options = options  # of the generation that serves, or is to be the first
+        self._orders: dict[int, ServeOptions] = {}  # of each generation
         self._lines = lines
+        self.switched: Callable[[ServeOptions, str], None]  # a new generation serves from now on; its revision
+        self.refused: Callable[[dict[str, Any]], None]  # the newest generation does not start, and why
+        self.last_lines: Callable[[str], list[str]]  # of a worker, from the log
         self.attach: Callable[[WorkerRecord], None]
         self.retire: Callable[[str], None]
         self.gone: Callable[[str], None]
@@ -48,28 +52,45 @@ class Crew:
         self._start_at: list[float] = []
 
     # Starting.
-    def begin(self, revision: Revision) -> None:
+    def begin(self, revision: Revision, options: ServeOptions) -> None:
         """Start a generation. Raises BootFault when its interpreter cannot be started."""
-        superseded = self.wanted
+        self.give_up()
         self.revisions[revision.generation] = revision
+        self._orders[revision.generation] = options
         self.wanted = revision.generation
-        if superseded > self.active:
-            self._abandon(superseded)
-        for _ in range(self._options.workers):
-            self._start(revision)
+        try:
+            for _ in range(options.workers):
+                self._start(revision)
+        except BootFault:
+            self.give_up()
+            raise
+
+    def give_up(self) -> None:
+        """Whatever generation is on its way: the one that serves goes on alone."""
+        if self.wanted > self.active:
+            self._abandon(self.wanted)
+            self.wanted = self.active
+            self._tidy_revisions()
+
+    def go_on(self, options: ServeOptions) -> None:
+        """The same workers with options that do not concern them."""
+        self.give_up()
+        self._options = self._orders[self.active] = options
+        self.reason = ""
 
     def _start(self, revision: Revision) -> None:
         ident = f"w{self._next}"
         self._next += 1
-        config = worker_config(revision, self._options, self._lines.fd, self._lines.form)
-        environment = worker_environment(revision, self._options)
-        record = start_worker(ident, self._options.python, revision, config, environment, self._lines.fd)
+        options = self._orders[revision.generation]
+        config = worker_config(revision, options, ident, self._lines, is_candidate=revision.generation > self.active)
+        record = start_worker(ident, options.python, revision, config, worker_environment(revision, options), self._lines.fd)
         self.workers[ident] = record
         self.on_started(record)
 
     def adopt(self, record: WorkerRecord, revision: Revision) -> None:
         """One that was started by an earlier supervisor."""
         self.revisions.setdefault(revision.generation, revision)
+        self._orders[revision.generation] = self._options
         self.workers[record.ident] = record
         self.active = self.wanted = max(self.active, record.generation)
         self._next = max(self._next, int(record.ident[1:]) + 1)
@@ -89,17 +110,21 @@ class Crew:
 
     def _switch_if_complete(self) -> None:
         new = [record for record in self.workers.values() if record.generation == self.wanted]
-        if len([record for record in new if record.state == "ready"]) < self._options.workers:
+        options = self._orders[self.wanted]
+        if len([record for record in new if record.state == "ready"]) < options.workers:
             return
         self.active = self.wanted
+        self._options = options
         self.reason = ""
         self._backoff = BACKOFF_FIRST
+        self.switched(options, new[0].revision)
         for record in new:
             self.attach(record)
         for record in self.workers.values():
             if record.generation < self.active and record.state in ("ready", "starting"):
                 self._dismiss(record)
-        self._lines.say("info", "supervisor", f"Revision {new[0].revision} serves.", generation=self.active, workers=len(new))
+        said = {"revision": new[0].revision, "generation": self.active, "workers": len(new)}
+        self._lines.say("info", "supervisor", f"Revision {new[0].revision} serves.", **said)
 
     def _dismiss(self, record: WorkerRecord) -> None:
         if record.state == "ready":
@@ -144,27 +169,32 @@ class Crew:
 
     def _boot_failed(self, record: WorkerRecord, how: str) -> None:
         """A generation that never served: the first ends the service, a later one leaves the old one serving."""
-        failure = record.failure or {"message": self._why_it_did_not_start(record, how), "exit_code": 3, "frames": ""}
-        failure["last_lines"] = [] if "is older than" in failure["message"] else list(record.last_lines)
+        failure = record.failure or self._why_it_did_not_start(record, how)
+        if "is older than" not in failure["message"]:
+            failure["last_lines"] = self.last_lines(record.ident) or list(record.last_lines)
         if record.generation != self.wanted:
             return
         if self.active == 0:
             self.boot_failure = failure
             return
-        self._abandon(record.generation)
-        self.reason = f"The reload failed, the old revision goes on serving: {failure['message']}"
-        self._lines.say("error", "supervisor", self.reason, frames=failure.get("frames", ""))
-        self.wanted = self.active
+        self.give_up()
+        self.reload_failed(failure)
 
-    def _why_it_did_not_start(self, record: WorkerRecord, how: str) -> str:
-        """It ended without a word: its Python may be too old to speak, or the script ended the process."""
-        python = self._options.python
+    def _why_it_did_not_start(self, record: WorkerRecord, how: str) -> dict[str, Any]:
+        """It ended without a word: its Python may be too old to speak, or the script or a signal ended the process."""
+        python, script = self._orders[record.generation].python, self.revisions[record.generation].entry_script
         version = version_of(python)
         if version and version < OLDEST_PYTHON:
             said, oldest = (".".join(map(str, one)) for one in (version, OLDEST_PYTHON))
-            return f"{python} is Python {said}, which is older than {oldest}, the oldest that a worker runs on. Name another environment."
-        script = self.revisions[record.generation].entry_script
-        return f"The worker {how} while it loaded {script}: something in the script, or in a library, ended the whole process without an exception."
+            message = f"{python} is Python {said}, which is older than {oldest}, the oldest that a worker runs on. Name another environment."
+            return {"message": message, "exit_code": 3, "cause": "interpreter-missing"}
+        if record.reason:
+            return {"message": f"The worker was ended while it loaded {script}: {record.reason}.", "exit_code": 3, "cause": "init-stuck"}
+        why = "something in the script, or in a library, ended the whole process without an exception"
+        if how.endswith(signal.SIGKILL.name):
+            why = "somebody killed it, or the system did because memory ran out"
+        cause = "killed" if how.endswith(signal.SIGKILL.name) else "worker-ended"
+        return {"message": f"The worker {how} while it loaded {script}: {why}.", "exit_code": 3, "cause": cause}
 
     def _abandon(self, generation: int) -> None:
         for record in list(self.workers.values()):
@@ -173,9 +203,10 @@ class Crew:
                 record.kill_at = time.monotonic() + KILL_AFTER
                 send_signal(record.pid, signal.SIGTERM)
 
-    def reload_failed(self, message: str) -> None:
-        self.reason = f"The reload failed, the old revision goes on serving: {message}"
-        self._lines.say("error", "supervisor", self.reason)
+    def reload_failed(self, failure: dict[str, Any]) -> None:
+        self.reason = f"The reload failed, the old revision goes on serving: {failure['message']}"
+        self._lines.say("error", "supervisor", self.reason, frames=failure.get("frames", ""), cause=failure.get("cause", ""))
+        self.refused(failure)
 
     def _plan_restart(self) -> None:
         now = time.monotonic()
@@ -188,8 +219,9 @@ class Crew:
     def _tidy_revisions(self) -> None:
         for generation in list(self.revisions):
             alive = any(record.generation == generation for record in self.workers.values())
-            if not alive and generation < self.active:
+            if not alive and generation not in (self.active, self.wanted):
                 self.revisions.pop(generation).discard()
+                self._orders.pop(generation, None)
 
     # Looking after them, several times a second.
     def look_after(self, now: float) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor import handoff
 from fairlead_scoring.supervisor.child import Control, FrontRecord, WorkerRecord, send_signal, start_front
+from fairlead_scoring.supervisor.control_socket import Place
 from fairlead_scoring.supervisor.crew import Crew, new_link
 from fairlead_scoring.supervisor.front_settings import front_settings
 from fairlead_scoring.supervisor.options import ServeOptions
@@ -37,6 +38,8 @@ class Fronts:
         self._register = register
         self.records: list[FrontRecord] = []
         self.folder = Path()
+        self.place: Place | None = None  # of the control socket
+        self.changes: Callable[[], dict[str, Any]] = dict  # what was tried last and what serves, also for the next supervisor
         self._ending = False
         self._was_up = False
         self._backoff = 0.0
@@ -51,8 +54,16 @@ class Fronts:
             "options": self._options.to_json(),
             "folder": str(self.folder),
             "await_workers": len(ready),
+            "place": {"path": self.place.path, "fds": self.place.fds()} if self.place else None,
         }
-        self._add(start_front(told, self._listeners, self._lines.fd))
+        self._add(start_front(told, self._listeners, self._lines.fd, self.place.fds() if self.place else ()))
+
+    def configure(self, options: ServeOptions) -> None:
+        """From now on, for fronts that run and for those to come."""
+        self._options = options
+        told = {"settings": front_settings(options, self._listeners, self._lines), "options": options.to_json()}
+        for front in self.records:
+            front.control.tell(link.SETTINGS, told)
 
     def adopt(self, taken: handoff.Handoff) -> None:
         """One that an earlier supervisor started; it has its links to the workers."""
@@ -187,7 +198,7 @@ class Fronts:
 
     def tell_news(self) -> None:
         """What /status, /readyz and /metrics say about processes: at each change, and every few seconds."""
-        news = {**self._crew.told(), "supervisor_pid": os.getpid(), "front_pid": self._serving_pid}
+        news = {**self._crew.told(), **self.changes(), "supervisor_pid": os.getpid(), "front_pid": self._serving_pid}
         said = json.dumps({**news, "workers": [{**worker, "resident": None} for worker in news["workers"]]})
         now = time.monotonic()
         if said != self._last_news or now - self._last_news_at > NEWS_AT_LEAST_EVERY:

@@ -6,11 +6,12 @@ import fcntl
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fairlead_scoring.supervisor.child import Control, FrontRecord, WorkerRecord
+from fairlead_scoring.supervisor.control_socket import Place
 from fairlead_scoring.supervisor.options import ServeOptions
 from fairlead_scoring.worker.link import DRAIN, in_memfd
 
@@ -28,6 +29,9 @@ class Handoff:
     folder: str
     front_is_child: bool = False  # workers say so each for itself
     replaces_front: bool = False
+    place: dict[str, Any] | None = None  # of the control socket: its path, and the descriptors of listener and lock
+    last: dict[str, Any] = field(default_factory=dict)  # attempt
+    serving: dict[str, Any] = field(default_factory=dict)
 
 
 def of(
@@ -57,6 +61,22 @@ def of(
         folder=folder,
         replaces_front=True,
     )
+
+
+def kept(place: Place | None) -> dict[str, Any]:
+    """The control socket's part of a handoff; its descriptors survive the exec, too."""
+    for fd in place.fds() if place else ():
+        os.set_inheritable(fd, True)
+    return {"place": {"path": place.path, "fds": place.fds()} if place else None}
+
+
+def place_of(taken: Handoff) -> Place | None:
+    """What an earlier supervisor left of its control socket."""
+    if taken.place is None:
+        return None
+    listen_fd, lock_fd = taken.place["fds"]
+    os.set_inheritable(lock_fd, False)
+    return Place(taken.place["path"], socket.socket(fileno=listen_fd), lock_fd)
 
 
 def _left(record: WorkerRecord) -> dict[str, Any]:

@@ -9,10 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fairlead_scoring.errors import BootFault, RuntimeFault
-from fairlead_scoring.lines import LineWriter
-from fairlead_scoring.supervisor import handoff
+from fairlead_scoring.errors import BootFault, RuntimeFault, cause_of
+from fairlead_scoring.supervisor import control_socket, handoff
+from fairlead_scoring.supervisor.attempt import Attempt, Report, failure_of
+from fairlead_scoring.supervisor.control_socket import Place
 from fairlead_scoring.supervisor.front_settings import is_loopback
+from fairlead_scoring.supervisor.log_file import writer_of
 from fairlead_scoring.supervisor.options import ServeOptions, read, replaced_variables, unknown_variables
 from fairlead_scoring.supervisor.tree import Supervisor
 
@@ -28,47 +30,53 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(options: ServeOptions) -> int:
-    lines = log_of(options)
+    place = control_socket.take(options.control, options.control_lock_fd) if options.control else None
+    try:
+        return _start(options, place).run()
+    except RuntimeFault as fault:
+        attempt = Attempt(serial=1, generation=options.generation, revision=options.revision or "")
+        attempt.fail(failure_of(fault))
+        Report(options.report).write(attempt)
+        if place is not None:
+            place.leave()
+        raise
+
+
+def _start(options: ServeOptions, place: Place | None) -> Supervisor:
+    """Raises BootFault: what has to be there before any process can be started."""
+    lines = writer_of(options)
     for sentence in (*replaced_variables(dict(os.environ)), *unknown_variables(dict(os.environ))):
         lines.say("warning", "supervisor", sentence)
     listeners = [listen(options.host, options.port)]
-    if options.keys is None and not is_loopback(listeners[0]):
+    is_alone = options.report is None  # else somebody runs it who knows where it can be reached: of a container, this address says nothing
+    if options.keys is None and is_alone and not is_loopback(listeners[0]):
         said = f"Anyone who can reach {options.host} may score: no key is asked for. Make keys with `fairlead keys new FILE` and start with --keys FILE."
         lines.say("warning", "supervisor", said)
     if options.metrics_port is not None:
         listeners.append(listen(options.host, options.metrics_port, flag="--metrics-port"))
-    return Supervisor(options, lines, listeners, Path(tempfile.mkdtemp(prefix="fairlead-"))).run()
+    return Supervisor(options, lines, listeners, _folder(options.work), place)
+
+
+def _folder(work: str | None) -> Path:
+    try:
+        if work is not None:
+            Path(work).mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="fairlead-", dir=work))
+    except OSError as error:
+        said = f"No working directory can be made in {work or tempfile.gettempdir()} ({error.strerror}); make room, or name another place with --work."
+        raise BootFault(said, cause=cause_of(error)) from error
 
 
 def _adopt(fd: int) -> int:
     taken = handoff.receive(fd)
-    lines = log_of(taken.options, taken.log_fd)
+    lines = writer_of(taken.options, taken.log_fd)
     listeners = [socket.socket(fileno=number) for number in taken.listener_fds]
     if not handoff.is_alone(taken):
         handoff.send_home(taken)
         return 0
-    supervisor = Supervisor(taken.options, lines, listeners, Path(taken.folder))
+    supervisor = Supervisor(taken.options, lines, listeners, Path(taken.folder), handoff.place_of(taken))
     supervisor.take_over(taken)
     return supervisor.run()
-
-
-def log_of(options: ServeOptions, fd: int | None = None) -> LineWriter:
-    if fd is None:
-        fd = _open_log(options.log_file)
-        os.set_inheritable(fd, True)
-    form = options.log_form
-    if form == "auto":
-        form = "text" if os.isatty(fd) else "json"
-    return LineWriter(fd, form=form, level=options.log_level)
-
-
-def _open_log(path: str | None) -> int:
-    if path is None:
-        return os.dup(1)
-    try:
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-    except OSError as error:
-        raise BootFault(f"The log file {path} cannot be written ({error.strerror}); name another with --log-file.") from error
 
 
 def listen(host: str, port: int, *, flag: str = "--port") -> socket.socket:
@@ -87,4 +95,5 @@ def listen(host: str, port: int, *, flag: str = "--port") -> socket.socket:
             if error.errno == errno.EADDRINUSE
             else "name an address of this machine with --host"
         )
-        raise BootFault(f"Cannot listen on {host}:{port} ({error.strerror or error}); {cure}.") from error
+        taken = "port-taken" if error.errno == errno.EADDRINUSE else ""
+        raise BootFault(f"Cannot listen on {host}:{port} ({error.strerror or error}); {cure}.", cause=taken) from error

@@ -1,4 +1,4 @@
-"""What `serve` was asked to do: flags first, then environment variables, then the config file (the Azure server's order)."""
+"""What `serve` was asked to do: flags first, then the options file, environment variables, the config file (the Azure server's order)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,13 @@ from typing import Any
 
 from fairlead_scoring.errors import UsageFault
 from fairlead_scoring.lines import LEVELS
+from fairlead_scoring.supervisor.options_file import PATHS, read_file
+from fairlead_scoring.supervisor.others_variables import OTHERS_VARIABLES
 
-OTHERS_VARIABLES = (
-    "FAIRLEAD_URL",
-    "FAIRLEAD_TOKEN",
-    "FAIRLEAD_WORKSPACE",
-    "FAIRLEAD_KEY",
-    "FAIRLEAD_DEBUG",
-    "FAIRLEAD_CI",
-    "FAIRLEAD_CAPTURE_DIR",
-    "FAIRLEAD_SKOPS_TRUSTED",
-)
+SMALLEST_LOG = 4096
 LIMIT_FLAGS = {"deadline": "--deadline", "wait": "--max-wait", "waiting": "--max-waiting", "body": "--max-body"}
 PREFIX = re.compile(r"(?:/?[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*)?/?")
+REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s,]+|null")
 TRUE, FALSE = frozenset(("true", "1", "yes", "on")), frozenset(("false", "0", "no", "off", ""))
@@ -77,10 +71,23 @@ class ServeOptions:
     log_file: str | None = None
     log_form: str = "auto"
     log_level: str = "info"
+    log_max_bytes: int | None = None
     limits: dict[str, float] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    secrets: str | None = None
+    revision: str | None = None
+    generation: int = 0  # the caller's number for this set of options
+    expected: str | None = None
+    tolerance: float = 1e-6
+    control: str | None = None
+    control_lock_fd: int | None = None
+    report: str | None = None
+    work: str | None = None
     quiet: bool = False
     banner: bool = False
     notices: tuple[str, ...] = ()
+    options_file: str | None = None
+    arguments: tuple[str, ...] = ()  # as they were given, to be read again with the options file
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -94,12 +101,35 @@ class ServeOptions:
 def read(arguments: list[str], environment: dict[str, str]) -> ServeOptions:
     """Raises UsageFault; argparse itself ends the process with 2 on unknown flags."""
     flags = {name: value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
-    config = _config_file(flags, environment)
+    for path in PATHS:
+        if flags.get(path):
+            flags[path] = os.path.abspath(flags[path])
+    in_file = _options_file(flags)
+    named = {**in_file, **flags}
+    config = _config_file(named, environment)
     variables = {**config, **{name: value for name, value in environment.items() if name in VARIABLES}}
-    said: dict[str, Any] = {**_given(variables, flags), **flags}
-    limits = {name.removeprefix("limit_"): said.pop(name) for name in list(said) if name.startswith("limit_")}
-    said.pop("config_file", None)
-    for path in ("bundle", "entry_script", "app_root", "source_dir", "model_dir", "sample", "keys", "tls_cert", "tls_key", "log_file"):
+    said: dict[str, Any] = {**_given(variables, named), **named}
+    limits = {name.removeprefix("limit_"): said.pop(name) for name in list(said) if name.startswith("limit_") and name not in flags}
+    limits |= in_file.get("limits", {}) | {name.removeprefix("limit_"): said.pop(name) for name in list(said) if name.startswith("limit_")}
+    _make_absolute(said)
+    if said.get("name"):
+        said.setdefault("title", said["name"])
+    said["arguments"] = tuple(arguments) if in_file else ()
+    known = {one.name for one in fields(ServeOptions)} - {"limits"}
+    return _checked(ServeOptions(limits=limits, **{name: value for name, value in said.items() if name in known}))
+
+
+def _options_file(flags: dict[str, Any]) -> dict[str, Any]:
+    if "options_file" not in flags:
+        return {}
+    flags["options_file"] = os.path.abspath(flags["options_file"])
+    kinds = {one.name: str(one.type) for one in fields(ServeOptions) if one.name not in ("options_file", "arguments")}
+    return read_file(flags["options_file"], kinds)
+
+
+def _make_absolute(said: dict[str, Any]) -> None:
+    """Paths that variables gave; lists as they are kept."""
+    for path in PATHS:
         if said.get(path):
             said[path] = os.path.abspath(said[path])
     if isinstance(said.get("cors"), str):
@@ -107,10 +137,6 @@ def read(arguments: list[str], environment: dict[str, str]) -> ServeOptions:
     for repeated in ("watch", "prepare", "notices"):
         if repeated in said:
             said[repeated] = tuple(said[repeated])
-    if said.get("name"):
-        said.setdefault("title", said["name"])
-    known = {one.name for one in fields(ServeOptions)}
-    return _checked(ServeOptions(limits=limits, **{name: value for name, value in said.items() if name in known}))
 
 
 def replaced_variables(environment: dict[str, str]) -> list[str]:
@@ -157,10 +183,22 @@ def _checked(options: ServeOptions) -> ServeOptions:
     if (options.tls_cert is None) != (options.tls_key is None):
         raise UsageFault("TLS needs both --tls-cert and --tls-key (PEM files).")
     for name, value in options.limits.items():
+        if name not in LIMIT_FLAGS:
+            raise UsageFault(f"There is no limit {name}; there are {', '.join(LIMIT_FLAGS)}.")
         if value <= 0:
             raise UsageFault(f"{LIMIT_FLAGS.get(name, name)} is {value:g}; it must be above 0.")
     _check_names(options)
+    _check_log(options)
     return options
+
+
+def _check_log(options: ServeOptions) -> None:
+    if options.log_max_bytes is None:
+        return
+    if options.log_file is None:
+        raise UsageFault("--log-max-bytes needs --log-file: what goes to standard output is turned over by whoever reads it.")
+    if options.log_max_bytes < SMALLEST_LOG:
+        raise UsageFault(f"--log-max-bytes is {options.log_max_bytes}; give {SMALLEST_LOG} or more.")
 
 
 def _check_names(options: ServeOptions) -> None:
@@ -168,6 +206,8 @@ def _check_names(options: ServeOptions) -> None:
         raise UsageFault(f"--prefix {options.prefix} is no path; write it like /models/churn, with letters, digits and . _ ~ - between slashes.")
     if options.name and not NAME.fullmatch(options.name):
         raise UsageFault(f"--name {options.name}: a service's name has letters, digits, dots and dashes, such as churn-v2.")
+    if options.revision is not None and not REVISION.fullmatch(options.revision):
+        raise UsageFault(f"--revision {options.revision}: a revision's name has at most 64 letters, digits, dots, dashes and underscores.")
     for origin in options.cors:
         if origin != "*" and not ORIGIN.fullmatch(origin):
             raise UsageFault(f"--cors {origin} is no origin; write it like https://app.example.com, or * for all.")
@@ -291,9 +331,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--cors", "--access_control_allow_origins", help="allowed origins, comma separated, or *")
     add("--strict-compat", action="store_const", const=True, help="answer 500, not 400, where the Azure server does")
     add("--unsafe-formats", choices=("allow", "deny"), help="whether pickles and their kin may be loaded from a bundle (default deny)")
+    add("--expected", help="the recorded answer to the sample, as JSON: new workers that answer otherwise get no request")
+    add("--tolerance", type=float, help="of numbers in that answer, absolute or relative (default 1e-06)")
     add("--no-warmup", dest="warmup", action="store_const", const=False, help="be ready without answering the sample")
     add("--reload", action="store_const", const=True, help="start new workers when a watched file changes")
     add("--watch", action="append", help="file or folder to watch with --reload")
+    add("--revision", help="what x-fairlead-revision and /status say (default: the bundle's or the script's digest, shortened)")
+    add("--secrets", help="folder of files that workers find by FAIRLEAD_SECRETS_DIR")
+    add("--options", dest="options_file", help="JSON file of options, named as these flags with underscores; read again at each reload")
+    add("--control", help="Unix socket on which this service is asked and told (JSON lines: status, reload, stop, reopen-log)")
+    add("--control-lock-fd", type=int, help=argparse.SUPPRESS)
+    add("--report", help="file in which the last start or reload, and why it failed, outlives the service")
+    add("--work", help="folder for the working directories of workers (default: the system's temporary folder)")
     add("--prepare", action="append", help=argparse.SUPPRESS)
     add("--drain-grace", type=float, help="seconds that idle connections are kept at shutdown (default 3)")
     return _with_ignored(parser)
@@ -306,6 +355,7 @@ def _add_limits_and_logs(parser: argparse.ArgumentParser) -> None:
     add("--deadline", dest="limit_deadline", type=float, help="seconds run() may take (default 60)")
     add("--max-body", dest="limit_body", type=int, help="bytes of a request's body (default 100 MiB)")
     add("--log-file", help="append log lines to this file (default: standard output)")
+    add("--log-max-bytes", type=int, help="turn the log file over at this size, to FILE.1 … FILE.5 (default: never)")
     add("--log-form", choices=("auto", "json", "text"), help="default: text on a terminal, else json")
     add("--log-level", choices=tuple(LEVELS))
     add("--config_file", help="JSON file with the variables of the Azure server")

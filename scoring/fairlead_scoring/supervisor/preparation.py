@@ -1,4 +1,4 @@
-"""What happens between "reload" and new workers: a command may have to make the bundle anew, while the old one serves."""
+"""What happens between "reload" and new workers: the options are read again, and a command may have to make the bundle anew, while the old one serves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,43 @@ import os
 import shlex
 import subprocess
 import tempfile
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import IO
 
-from fairlead_scoring.errors import BootFault, RuntimeFault
-from fairlead_scoring.supervisor.options import ServeOptions
+from fairlead_scoring import service_keys
+from fairlead_scoring.errors import BootFault, RuntimeFault, UsageFault
+from fairlead_scoring.supervisor.options import ServeOptions, read
+
+FIXED = ("host", "port", "metrics_port", "log_file", "control", "report", "work")
+WITHOUT_WORKERS = frozenset((  # what may change while the same workers go on
+    "banner", "cors", "drain_grace", "generation", "keys", "log_max_bytes", "notices", "prefix", "quiet", "says_version",
+    "title", "tls_cert", "tls_key",
+))  # fmt: skip
+
+
+def read_again(options: ServeOptions) -> ServeOptions:
+    """What the options file says now. Raises UsageFault when it asks for what only a new start can give, BootFault for a keys file that is none."""
+    if options.options_file is None:
+        return options
+    new = read(list(options.arguments), dict(os.environ))
+    for name in FIXED:
+        old, now = getattr(options, name), getattr(new, name)
+        if old != now:
+            raise UsageFault(f"{name} cannot change while the service runs (it is {old}, asked for {now}): stop the service and start it again.")
+    if (new.tls_cert is None) != (options.tls_cert is None):
+        asked = "off" if new.tls_cert is None else "on"
+        raise UsageFault(f"TLS cannot be turned {asked} (tls_cert, tls_key) while the service runs: stop the service and start it again.")
+    if new.keys is not None:
+        service_keys.read(Path(new.keys))
+    return new
+
+
+def needs_workers(serving: ServeOptions, new: ServeOptions, *, fresh: bool) -> bool:
+    """Whether workers have to be started anew. `fresh`: also where nothing has changed, for then they are what was asked for."""
+    changed = {one.name for one in fields(ServeOptions) if getattr(serving, one.name) != getattr(new, one.name)} - {"generation"}
+    same_deadline = serving.limits.get("deadline") == new.limits.get("deadline")
+    return (fresh and not changed) or bool(changed - WITHOUT_WORKERS - ({"limits"} if same_deadline else set()))
 
 
 class Preparation:
@@ -26,6 +58,11 @@ class Preparation:
     def start(self) -> None:
         if self._pid is not None:
             self._again = True
+            return
+        try:
+            self._options = read_again(self._options)
+        except RuntimeFault as fault:
+            self._outcome = fault
             return
         if not self._options.prepare:
             self._outcome = self._options
@@ -50,6 +87,10 @@ class Preparation:
         if self._again:
             self._again = False
             self.start()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._pid is not None
 
     def outcome(self) -> ServeOptions | RuntimeFault | None:
         outcome, self._outcome = self._outcome, None

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fairlead_scoring import __version__, bundle, formats
-from fairlead_scoring.errors import BootFault, BundleFault
+from fairlead_scoring.errors import BootFault, BundleFault, cause_of
+from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor.options import ServeOptions
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -19,7 +20,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """`name` is what clients see in x-fairlead-revision: the bundle's digest, or the script's content, shortened."""
+    """`name` is what clients see in x-fairlead-revision: the one that was given, or the bundle's digest or the script's, shortened."""
 
     generation: int
     name: str
@@ -31,6 +32,7 @@ class Revision:
     sample: Any
     work_dir: str | None
     bundle: str | None
+    recorded: dict[str, Any] | None = None  # answer to the sample, and tolerance: what a candidate has to answer
     flavor: dict[str, str] | None = None  # name, and file of the model, where Fairlead wrote the script itself
 
     def discard(self) -> None:
@@ -40,7 +42,12 @@ class Revision:
 
 def prepare(options: ServeOptions, generation: int, folder: Path) -> Revision:
     """Raises BootFault or BundleFault with what is wrong with the files."""
-    return _of_bundle(options, generation, folder) if options.bundle else _of_script(options, generation)
+    try:
+        return _of_bundle(options, generation, folder) if options.bundle else _of_script(options, generation)
+    except OSError as error:
+        where = error.filename2 or error.filename or folder
+        said = f"The working directory of the workers cannot be filled: {error.strerror or error} ({where}). Make room, or name another place with --work."
+        raise BootFault(said, cause=cause_of(error)) from error
 
 
 def _of_bundle(options: ServeOptions, generation: int, folder: Path) -> Revision:
@@ -57,7 +64,7 @@ def _of_bundle(options: ServeOptions, generation: int, folder: Path) -> Revision
     first = manifest.models[0] if manifest.models else None
     return Revision(
         generation=generation,
-        name=opened.digest[:16],
+        name=options.revision or opened.digest[:16],
         app_root=str(layout.app_root),
         entry_script=str(layout.entry_script) if layout.entry_script else None,
         model_dir=str(layout.model_dir) if layout.model_dir else None,
@@ -70,6 +77,7 @@ def _of_bundle(options: ServeOptions, generation: int, folder: Path) -> Revision
         sample=_sample_file(options.sample) if options.sample else _sample(opened.sample(), manifest.sample or ""),
         work_dir=str(work),
         bundle=str(opened.path),
+        recorded=_recorded(options),
         flavor={"name": manifest.flavor, "file": os.path.basename(first.path)} if manifest.flavor and first else None,
     )
 
@@ -85,7 +93,7 @@ def _of_script(options: ServeOptions, generation: int) -> Revision:
         name = hashlib.sha256(file.read()).hexdigest()[:16]
     return Revision(
         generation=generation,
-        name=name,
+        name=options.revision or name,
         app_root=app_root,
         entry_script=script,
         model_dir=options.model_dir,
@@ -94,6 +102,7 @@ def _of_script(options: ServeOptions, generation: int) -> Revision:
         sample=_sample_file(options.sample) if options.sample else None,
         work_dir=None,
         bundle=None,
+        recorded=_recorded(options),
     )
 
 
@@ -104,7 +113,8 @@ def _refuse_unsafe(path: Path) -> None:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise BootFault(
             f"{first}{more} can run code when it is loaded ({reason}), and this server refuses such files. Export the model to ONNX, skops "
-            "or its library's own format; or, if you trust whoever made it, start the server with --unsafe-formats allow."
+            "or its library's own format; or, if you trust whoever made it, start the server with --unsafe-formats allow.",
+            cause="bundle-refused",
         )
 
 
@@ -113,6 +123,19 @@ def _sample_file(path: str) -> Any:
         return _sample(Path(path).read_bytes(), path)
     except OSError as error:
         raise BootFault(f"The sample {path} cannot be read ({error.strerror}).") from error
+
+
+def _recorded(options: ServeOptions) -> dict[str, Any] | None:
+    if options.expected is None:
+        return None
+    try:
+        answer = Path(options.expected).read_text(encoding="utf-8")
+        json.loads(answer)
+    except OSError as error:
+        raise BootFault(f"The recorded answer {options.expected} cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise BootFault(f"The recorded answer {options.expected} is not JSON ({error}).") from error
+    return {"answer": answer, "tolerance": options.tolerance}
 
 
 def _sample(content: bytes | None, path: str) -> Any:
@@ -124,9 +147,10 @@ def _sample(content: bytes | None, path: str) -> Any:
         raise BootFault(f"The sample {path} is not JSON ({error}); it must be a request body.") from error
 
 
-def worker_config(revision: Revision, options: ServeOptions, log_fd: int, log_form: str) -> dict[str, Any]:
-    """What a worker is told first."""
+def worker_config(revision: Revision, options: ServeOptions, ident: str, lines: LineWriter, *, is_candidate: bool) -> dict[str, Any]:
+    """What a worker is told first. Only a candidate has to prove itself: the revision of one that replaces a dead worker has."""
     return {
+        "recorded": revision.recorded if is_candidate else None,
         "entry_script": revision.entry_script,
         "app_root": revision.app_root,
         "source_dir": options.source_dir,
@@ -137,13 +161,13 @@ def worker_config(revision: Revision, options: ServeOptions, log_fd: int, log_fo
         "warmup": options.warmup and bool(revision.options.get("warmup", True)),
         "timeout_ms": round(options.limits.get("deadline", 60.0) * 1000),
         "beat_seconds": options.beat_seconds,
-        "log": {"fd": log_fd, "form": log_form, "level": options.log_level},
+        "log": {"fd": lines.fd, "form": lines.form, "level": options.log_level, "about": {"worker": ident, "revision": revision.name}},
     }
 
 
 def worker_environment(revision: Revision, options: ServeOptions) -> dict[str, str]:
-    """The variables that the Azure server sets for the script, and thread counts that fit the number of workers."""
-    environment = dict(os.environ)
+    """The service's own variables, those that the Azure server sets for the script, and thread counts that fit the number of workers."""
+    environment = {**os.environ, **options.environment}
     environment.pop("PYTHONHOME", None)
     threads = str(max(1, (os.cpu_count() or 1) // options.workers))
     for name in THREAD_VARIABLES:
@@ -160,6 +184,8 @@ def worker_environment(revision: Revision, options: ServeOptions) -> dict[str, s
     )
     if revision.entry_script:
         environment["AZUREML_ENTRY_SCRIPT"] = revision.entry_script
+    if options.secrets:
+        environment["FAIRLEAD_SECRETS_DIR"] = options.secrets
     if revision.model_dir:
         environment["AZUREML_MODEL_DIR"] = revision.model_dir
     return environment

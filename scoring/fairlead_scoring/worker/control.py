@@ -1,4 +1,4 @@
-"""The worker's talk with its supervisor, on a helper thread: heartbeats out; new links and the order to stop in.
+"""The worker's talk with its supervisor, on a helper thread: heartbeats out; new links, a new log file and the order to stop in.
 
 The heartbeat comes from a thread, so it goes on while `run()` is busy in Python, and stops when the process is stopped or
 the GIL is held: just what the supervisor wants to tell apart (DECISIONS 4).
@@ -14,13 +14,15 @@ import threading
 import time
 from typing import Any, Dict, List, Optional
 
+from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.worker import link
 
 
 class Control:
-    def __init__(self, supervisor: link.Link, *, beat_seconds: float) -> None:
+    def __init__(self, supervisor: link.Link, lines: LineWriter, *, beat_seconds: float) -> None:
         self.running_since: Optional[float] = None  # set by the loop around run()
         self.stopping = False
+        self._lines = lines
         self._supervisor: Optional[link.Link] = supervisor
         self._beat_seconds = beat_seconds
         self._new_links: List[socket.socket] = []
@@ -76,6 +78,8 @@ class Control:
         if frame.kind == link.ATTACH:
             with self._lock:
                 self._new_links.append(socket.socket(fileno=frame.fds[0]))
+        elif frame.kind == link.LOG:
+            self._lines.turn_to(frame.fds[0])
         elif frame.kind == link.STOP:
             self.stopping = True
         self._wake()

@@ -9,11 +9,14 @@ import traceback
 from types import TracebackType
 from typing import Any, List, Optional
 
-from fairlead_scoring.errors import BootFault
+from fairlead_scoring.errors import BootFault, cause_of
 
 OURS = "fairlead_scoring"
 MODEL_DIR = "AZUREML_MODEL_DIR"
 MOST_CAUSES = 10
+MISSING = "package-missing"
+IN_IMAGES = "/opt/fairlead/env"
+LOCKED = "fairlead.json"  # in environments that Fairlead built of locked packages: there nothing is installed by hand
 GUARD = "`if __name__ == '__main__':`"
 # import name → distribution, where they differ
 DISTRIBUTIONS = {
@@ -29,8 +32,10 @@ DISTRIBUTIONS = {
 class ScriptFault(BootFault):
     """The script cannot serve. `frames`: traceback text of the user's code, "" when there is none."""
 
-    def __init__(self, message: str, error: Optional[BaseException] = None) -> None:
-        super().__init__(message)
+    cause = "script-error"
+
+    def __init__(self, message: str, error: Optional[BaseException] = None, *, cause: str = "") -> None:
+        super().__init__(message, cause=cause)
         self.frames = user_frames(error) if error is not None else ""
 
 
@@ -73,22 +78,24 @@ def _is_ours(module: Any, file: str) -> bool:
 def while_loading(script: str, error: BaseException) -> ScriptFault:
     """The script raised while it was imported."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return ScriptFault(_missing_module(f"The script {script}", error), error)
+        return ScriptFault(_missing_module(f"The script {script}", error), error, cause=MISSING)
     if isinstance(error, SystemExit):
         return ScriptFault(f"The script {script} called sys.exit({error.code!r}) while it was loaded; put what is not for serving under {GUARD}.", error)
     if isinstance(error, SyntaxError):
         where = f"{error.filename or script}, line {error.lineno}"
         return ScriptFault(f"The script cannot be read: {error.msg} ({where}). Correct it and start again.", error)
-    return ScriptFault(f"The script {script} could not be loaded: {_say(error)}.", error)
+    return ScriptFault(f"The script {script} could not be loaded: {_say(error)}.{_without_java(error)}", error, cause=cause_of(error))
 
 
 def while_initialising(script: str, error: BaseException) -> ScriptFault:
     """init() raised, or asked the process to end."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return ScriptFault(_missing_module(f"init() of {script}", error), error)
+        return ScriptFault(_missing_module(f"init() of {script}", error), error, cause=MISSING)
     if isinstance(error, SystemExit):
-        return ScriptFault(f"init() of {script} called sys.exit({error.code!r}); raise an exception that says what is wrong.", error)
-    return ScriptFault(f"init() of {script} raised {_say(error)}.{_without_model_dir(error)}", error)
+        said = f"init() of {script} called sys.exit({error.code!r}); raise an exception that says what is wrong."
+        return ScriptFault(said, error, cause="init-raised")
+    advice = _without_model_dir(error) + _without_java(error)
+    return ScriptFault(f"init() of {script} raised {_say(error)}.{advice}", error, cause=cause_of(error, "init-raised"))
 
 
 def _without_model_dir(error: BaseException) -> str:
@@ -96,6 +103,16 @@ def _without_model_dir(error: BaseException) -> str:
     if MODEL_DIR in os.environ or MODEL_DIR not in user_frames(error):
         return ""
     return f" {MODEL_DIR} is not set; name the model's folder with --model-dir."
+
+
+def _without_java(error: BaseException) -> str:
+    """pyspark says that a gateway's port is missing."""
+    home = os.environ.get("JAVA_HOME", "")
+    folders = [os.path.join(home, "bin")] if home else os.environ.get("PATH", "").split(os.pathsep)
+    if "JAVA_GATEWAY_EXITED" not in _say(error) or any(os.access(os.path.join(folder, "java"), os.X_OK) for folder in folders):
+        return ""
+    where = f"JAVA_HOME is {home}, where no bin/java is" if home else "no java is on the PATH, and JAVA_HOME is not set"
+    return f" Spark needs Java 17, and {where}. Install it (Debian: openjdk-17-jre-headless), or set JAVA_HOME."
 
 
 def _missing_module(who: str, error: ModuleNotFoundError) -> str:
@@ -118,6 +135,8 @@ def missing_package(who: str, module: str) -> str:
     parts = module.split(".")
     known = (DISTRIBUTIONS.get(".".join(parts[:length])) for length in range(len(parts), 0, -1))
     package = next(filter(None, known), top.replace("_", "-"))
+    if sys.prefix == IN_IMAGES or os.path.isfile(os.path.join(sys.prefix, LOCKED)):
+        return f"{who} needs the module '{module}', which its environment does not have. Add '{package}' to its requirements, and deploy again."
     return f"{who} needs the module '{module}', which {sys.executable} does not have. Install it: {sys.executable} -m pip install '{package}'"
 
 

@@ -30,7 +30,7 @@ def dump(value: Any) -> bytes:
     try:
         if fast is not None:
             try:
-                return bytes(fast.dumps(value, native, fast.OPT_SERIALIZE_NUMPY))
+                return bytes(fast.dumps(value, _plain, fast.OPT_SERIALIZE_NUMPY))
             except TypeError:
                 pass  # keys that are numbers, integers above 64 bits
         return _dump_slowly(value)
@@ -80,7 +80,7 @@ def _parse_slowly(body: bytes) -> Any:
 
 def _dump_slowly(value: Any) -> bytes:
     try:
-        text = json.dumps(value, default=native, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(value, default=_plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError):
         text = json.dumps(_without_nan(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.encode()
@@ -95,7 +95,15 @@ def _without_nan(value: Any) -> Any:
         return {key if isinstance(key, str) else _key(key): _without_nan(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_without_nan(each) for each in value]
-    return _without_nan(native(value))
+    return _without_nan(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    """Floats of 16 and 32 bits have the digits that tell them apart, as orjson writes them, not those of the double that Python makes of them."""
+    dtype = getattr(value, "dtype", None)
+    if type(value).__module__ == "numpy" and dtype is not None and dtype.kind == "f" and dtype.itemsize < 8:
+        value = value.astype("float32").astype("U32").astype("float64")
+    return native(value)
 
 
 def _key(key: Any) -> str:

@@ -24,9 +24,9 @@ CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # a child of a script mu
 # worker ⇄ front
 SCORE, ANSWERS, CHUNK, END, ACK, CANCEL, CONTROL = range(1, 8)
 # supervisor ⇄ worker
-CONFIG, BEAT, READY, FAILED, ATTACH, STOP = range(16, 22)
+CONFIG, BEAT, READY, FAILED, ATTACH, STOP, LOG = range(16, 23)
 # supervisor ⇄ front
-UP, ADD, RETIRE, RETIRED, DRAIN, DRAINED, OVERDUE, RECOVERED, NEWS, GONE = range(32, 42)
+UP, ADD, RETIRE, RETIRED, DRAIN, DRAINED, OVERDUE, RECOVERED, NEWS, GONE, SETTINGS = range(32, 43)
 
 WITH_FDS = 1  # flag: descriptors belong to this frame
 IN_MEMFD = 2  # flag: the payload goes on in the frame's first descriptor

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Callable, List, NamedTuple, Optional
 
 from fairlead_scoring.worker.faults import ScriptFault, while_loading
+from fairlead_scoring.worker.fresh import FreshLoader, import_fresh_below
 
 MODULE_NAME = "entry_module"
 
@@ -41,12 +42,13 @@ def _put_first(folders: List[Optional[Path]]) -> None:
     """The app root, then the script's folder, then the source directory, before everything that is installed."""
     wanted = list(dict.fromkeys(str(folder.resolve()) for folder in folders if folder is not None))
     sys.path[:] = wanted + [folder for folder in sys.path if folder not in wanted]
+    import_fresh_below([Path(folder) for folder in wanted])
 
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ScriptFault(f"The entry script {path} does not exist.")
-    spec = importlib.util.spec_from_file_location(MODULE_NAME, str(path))
+    spec = importlib.util.spec_from_file_location(MODULE_NAME, str(path), loader=FreshLoader(MODULE_NAME, str(path)))
     if spec is None or spec.loader is None:
         raise ScriptFault(f"The entry script {path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)

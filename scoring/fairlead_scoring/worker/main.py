@@ -25,7 +25,7 @@ from fairlead_scoring.worker.loop import serve
 from fairlead_scoring.worker.output import INIT_ID, REQUEST_ID, take_over
 from fairlead_scoring.worker.script import Script, ScriptFault, load
 from fairlead_scoring.worker.step import Overdue, Step
-from fairlead_scoring.worker.warm_up import AnswerOne, warm_up
+from fairlead_scoring.worker.warm_up import AnswerOne, Recorded, warm_up
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -36,13 +36,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
     os.set_inheritable(options.fd, False)  # nor is the log: what a script starts has no business with either
     config: Dict[str, Any] = json.loads(bytes(supervisor.receive().payload))
     os.set_inheritable(config["log"]["fd"], False)
-    lines = LineWriter(config["log"]["fd"], form=config["log"]["form"], level=config["log"]["level"])
-    control = Control(supervisor, beat_seconds=config["beat_seconds"])
+    lines = LineWriter(config["log"]["fd"], form=config["log"]["form"], level=config["log"]["level"], about=config["log"]["about"])
+    control = Control(supervisor, lines, beat_seconds=config["beat_seconds"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when a worker ends
     try:
         contract, serve_all = _boot(config, lines)
     except RuntimeFault as fault:
-        control.tell(link.FAILED, {"message": str(fault), "frames": getattr(fault, "frames", ""), "exit_code": fault.exit_code})
+        said = {"message": str(fault), "frames": getattr(fault, "frames", ""), "exit_code": fault.exit_code}
+        control.tell(link.FAILED, dict(said, stage=fault.stage, cause=fault.cause))
         return fault.exit_code
     signal.signal(signal.SIGTERM, _interrupt(control))
     control.tell(link.READY, contract)
@@ -67,7 +68,7 @@ def _boot(config: Dict[str, Any], lines: LineWriter) -> Tuple[Dict[str, Any], Ca
     REQUEST_ID.set(INIT_ID)
     script = load(entry, app_root, Path(config["source_dir"]) if config["source_dir"] else None, options=config["options"])
     started = time.perf_counter()
-    _initialise(script, config.get("flavor"))
+    initialise(script, config.get("flavor"))
     contract = script.contract()
     contract["load_ms"] = round((time.perf_counter() - started) * 1000, 3)
     contract["python"] = platform.python_version()
@@ -77,12 +78,13 @@ def _boot(config: Dict[str, Any], lines: LineWriter) -> Tuple[Dict[str, Any], Ca
     step = Step(script, contract, lines, timeout_ms=config["timeout_ms"])
     answer, serve_all = _synchronous(step) if not contract["async"] else _asynchronous(script, step)
     if config["warmup"]:
-        contract["warmup_ms"] = warm_up(script, contract, lines, answer, declared=config.get("sample") is not None)
+        recorded = Recorded(**config["recorded"]) if config.get("recorded") else None
+        contract["warmup_ms"] = warm_up(script, contract, lines, answer, declared=config.get("sample") is not None, recorded=recorded)
     REQUEST_ID.set("")
     return contract, serve_all
 
 
-def _initialise(script: Script, flavor: Optional[Dict[str, str]]) -> None:
+def initialise(script: Script, flavor: Optional[Dict[str, str]]) -> None:
     """A flavor's script is Fairlead's own: what fails there is the model, and its name is what the user knows."""
     try:
         script.init()
@@ -92,7 +94,7 @@ def _initialise(script: Script, flavor: Optional[Dict[str, str]]) -> None:
             raise
         said = "{}: {}".format(type(cause).__name__, str(cause).rstrip(".")) if str(cause) else type(cause).__name__
         advice = "" if isinstance(cause, TypeError) else " It may be damaged or cut off, or from another version of its library: export it again."
-        raise ScriptFault("The model {} could not be loaded ({}): {}.{}".format(flavor["file"], flavor["name"], said, advice)) from cause
+        raise ScriptFault("The model {} could not be loaded ({}): {}.{}".format(flavor["file"], flavor["name"], said, advice), cause="init-raised") from cause
 
 
 def _synchronous(step: Step) -> Tuple[AnswerOne, Callable[[Control], int]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from fairlead_scoring.errors import BootFault
 from fairlead_scoring.lines import LineWriter
+from fairlead_scoring.worker.comparison import difference
 from fairlead_scoring.worker.exchange import Answer, Request
 from fairlead_scoring.worker.output import INIT_ID
 from fairlead_scoring.worker.script import Script, ScriptFault
@@ -19,14 +20,35 @@ AnswerOne = Callable[[Step, Request], Answer]
 class NotAnswered(BootFault):
     """The sample was answered with an error."""
 
+    stage = "proving"
+    cause = "sample-failed"
 
-def warm_up(script: Script, contract: Dict[str, Any], lines: LineWriter, answer: AnswerOne, *, declared: bool) -> Optional[float]:
-    """Milliseconds that it took. Raises NotAnswered, or ScriptFault when batching turns out not to work.
+
+class AnsweredOtherwise(BootFault):
+    """The sample's answer is not the recorded one."""
+
+    stage = "proving"
+    cause = "answer-differs"
+
+
+class Recorded(NamedTuple):
+    """What the sample was answered with when the answer was recorded, as JSON text."""
+
+    answer: str
+    tolerance: float
+
+
+def warm_up(
+    script: Script, contract: Dict[str, Any], lines: LineWriter, answer: AnswerOne, *, declared: bool, recorded: Optional[Recorded] = None
+) -> Optional[float]:
+    """Milliseconds that it took. Raises NotAnswered, AnsweredOtherwise, or ScriptFault when batching turns out not to work.
 
     A sample that a flavor's describe() made up of zeros proves nothing when it fails: it is dropped, with a warning.
     """
-    if declared:
-        return _answer(script, contract, Step(script, contract, lines), answer)
+    if recorded is not None and not _can_be_proved(script, contract, lines):
+        recorded = None
+    if declared or recorded is not None:
+        return _answer(script, contract, Step(script, contract, lines), answer, recorded)
     heard = FirstWords()
     try:
         return _answer(script, contract, Step(script, contract, heard), answer)
@@ -49,15 +71,27 @@ class FirstWords(LineWriter):
         self.words = self.words or message.split("\n", 1)[0]
 
 
-def _answer(script: Script, contract: Dict[str, Any], step: Step, answer: AnswerOne) -> Optional[float]:
+def _can_be_proved(script: Script, contract: Dict[str, Any], lines: LineWriter) -> bool:
+    """Raises AnsweredOtherwise when an answer was recorded and the sample is gone."""
+    if script.kind == "raw":
+        lines.say("warning", "worker", "The recorded answer was not compared: a script that takes the raw request is not asked before the service is ready.")
+        return False
+    if contract.get("sample") is None:
+        raise AnsweredOtherwise("An answer was recorded, but this revision has no sample to compare it by. Declare the sample, or record no answer.")
+    return True
+
+
+def _answer(script: Script, contract: Dict[str, Any], step: Step, answer: AnswerOne, recorded: Optional[Recorded] = None) -> Optional[float]:
     sample = contract.get("sample")
     if sample is None or script.kind == "raw":
         return None
     body = sample.encode() if isinstance(sample, str) else json.dumps(sample).encode()
     request = Request(body, request_id=INIT_ID, headers=[(b"content-type", b"application/json")])
     started = time.perf_counter()
-    _accept(answer(step, request))
+    answered = _accept(answer(step, request))
     spent = (time.perf_counter() - started) * 1000
+    if recorded is not None:
+        _compare(answered, recorded)
     if contract.get("batching"):
         for one in step.answer([request, request]):
             _accept(one)
@@ -66,11 +100,22 @@ def _answer(script: Script, contract: Dict[str, Any], step: Step, answer: Answer
     return round(spent, 3)
 
 
-def _accept(answer: Answer) -> None:
+def _compare(answered: bytes, recorded: Recorded) -> None:
+    try:
+        now = json.loads(answered)
+    except ValueError:
+        now = answered.decode("utf-8", "replace")
+    found = difference(json.loads(recorded.answer), now, recorded.tolerance)
+    if found is not None:
+        raise AnsweredOtherwise(f"The sample's answer is not the recorded one: {found}. Find out what changed, or record the new answer.")
+
+
+def _accept(answer: Answer) -> bytes:
+    """The whole body."""
     body = answer.body
     if answer.status != 200:
         text = body.decode("utf-8", "replace") if isinstance(body, bytes) else ""
         raise NotAnswered(f"The sample was answered with {answer.status}: {text} Correct the sample, or the script, or set warmup to false.")
-    if not isinstance(body, bytes):
-        for _ in body:  # type: ignore[union-attr]
-            pass
+    if isinstance(body, (bytes, bytearray)):
+        return bytes(body)
+    return b"".join(body)  # type: ignore[arg-type]

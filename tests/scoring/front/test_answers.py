@@ -215,6 +215,7 @@ def test_a_zipped_body_arrives_unpacked(hold: Hold, encoding: str, pack: Callabl
 @pytest.mark.parametrize(
     ("body", "words"),
     [(b"no gzip", "incorrect header"), (gzip.compress(b"a" * 100)[:-9], "ends too early"), (gzip.compress(b"a") + gzip.compress(b"b"), "follows its end")],
+    ids=["no gzip", "cut", "two"],  # not the bytes: they hold the time, and each process has to find the same tests
 )
 def test_a_body_that_is_not_what_its_encoding_says_is_refused(hold: Hold, body: bytes, words: str) -> None:
     client = hold(wire()).connect()

@@ -84,6 +84,11 @@ def test_every_route_also_answers_below_its_prefixes(typed: Service, prefix: str
         assert typed.get(prefix + path).status == 200, path
 
 
+def test_readiness_counts_workers_when_it_is_asked_to(typed: Service) -> None:
+    assert typed.get("/readyz").json() == {"status": "ready", "ready": True}
+    assert typed.get("/readyz?verbose").json() == {"status": "ready", "ready": True, "workers": {"ready": 1, "restarts": 0}}
+
+
 @pytest.mark.parametrize(
     ("query", "version"), [("", "2.0"), ("?version=2", "2.0"), ("?version=2.0", "2.0"), ("?version=3", "3.0"), ("?version=3.0", "3.0"), ("?version=3.1", "3.1")]
 )

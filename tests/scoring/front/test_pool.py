@@ -22,7 +22,7 @@ BATCHING = {"max_rows": 8, "max_wait_ms": 0.0, "parameter": "data"}
 
 def run_until(one: Wire, fact: Callable[[], Any], what: str) -> None:
     async def wait() -> None:
-        give_up = time.monotonic() + 5
+        give_up = time.monotonic() + 60
         while not fact():
             assert time.monotonic() < give_up, what
             await asyncio.sleep(0.005)

@@ -117,6 +117,12 @@ def test_no_such_script_and_no_main(bench: Bench, tmp_path: Path) -> None:
         load(None, bench.app_root, None)
 
 
+def test_in_an_image_nothing_is_installed_by_hand(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", "/opt/fairlead/env")
+    with pytest.raises(ScriptFault, match=r"Add 'no-such-thing' to its requirements, and deploy again\."):
+        bench.load("import no_such_thing")
+
+
 def test_names_the_package_inside_a_namespace(bench: Bench) -> None:
     bench.write("", "azure/core/__init__.py")
     with pytest.raises(ScriptFault, match=r"needs the module 'azure.identity'.*pip install 'azure-identity'"):

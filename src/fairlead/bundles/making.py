@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +23,12 @@ from fairlead_scoring.bundle import (
 )
 from fairlead_scoring.schema import DeclarationError, Mismatch, Signature, check, infer, read
 
-from fairlead.bundles.ignored import source_files
 from fairlead.bundles.opening import open_bundle
 from fairlead.bundles.private_files import refuse_private
 from fairlead.bundles.recipe import Found, ModelSource, Recipe
-from fairlead.bundles.requirements import check_requirements, read_text
+from fairlead.bundles.requirements import check_requirements
+from fairlead.bundles.source_code import add_source, copy_file
+from fairlead.environments.requirement_lines import read_text
 from fairlead.errors import Conflict, InvalidBundle, UsageError
 
 REQUIREMENTS = "requirements.txt"
@@ -122,10 +122,10 @@ def _add_model(staging: Path, model: ModelSource, recipe: Recipe, flavor: str | 
             raise UsageError(f"Model {model.path} is an empty folder.")
         refuse_private(files, recipe.allow)
         for each in files:
-            _copy(model.path / each, staging / path / each)
+            copy_file(model.path / each, staging / path / each)
     else:
         refuse_private([own], recipe.allow)
-        _copy(model.path, staging / path)
+        copy_file(model.path, staging / path)
     return BundledModel(model.name, model.version, path, flavor)
 
 
@@ -134,54 +134,19 @@ def _add_code(staging: Path, recipe: Recipe, found: Found | None, skip: Path) ->
     if found is not None:
         _write(staging / CODE / SCRIPT, found.flavor.score_py.encode())
         return SCRIPT
-    script = recipe.script
-    if script is None or not script.is_file():
-        raise UsageError(f"Script {script} does not exist.")
-    _check_syntax(script)
-    if recipe.source_dir is None:
-        _copy(script, staging / CODE / script.name)
-        return script.name
-    return _add_source_dir(staging, script, recipe.source_dir, recipe, skip)
-
-
-def _add_source_dir(staging: Path, script: Path, folder: Path, recipe: Recipe, skip: Path) -> str:
-    if not folder.is_dir():
-        raise UsageError(f"Source folder {folder} does not exist.")
-    root = folder.resolve()
-    try:
-        entry_script = script.resolve().relative_to(root).as_posix()
-    except ValueError:
-        raise UsageError(f"Script {script} does not lie in the source folder {folder}.") from None
-    left_out = [place for place in (skip.resolve(), staging.resolve()) if place.is_relative_to(root)]
-    paths = [path for path in source_files(root) if not any((root / path).is_relative_to(place) for place in left_out)]
-    if entry_script not in paths:
-        raise UsageError(f"Script {script} is ignored by the rules of {folder}, so nothing could be served. Change .amlignore or .gitignore.")
-    refuse_private(paths, recipe.allow)
-    for path in paths:
-        if (root / path).is_symlink() and not (root / path).resolve().is_relative_to(root):
-            raise UsageError(f"{folder / path} is a link that leads out of {folder}. Copy the file there, or list it in .amlignore.")
-        _copy(root / path, staging / CODE / path)
-    return entry_script
-
-
-def _check_syntax(script: Path) -> None:
-    """Compiles without running, so that a typing error is found here and not on the first host."""
-    try:
-        compile(script.read_bytes(), str(script), "exec", dont_inherit=True)
-    except SyntaxError as fault:
-        raise UsageError(f"{script}, line {fault.lineno}: {fault.msg}.") from fault
-    except ValueError as fault:
-        raise UsageError(f"{script} is not Python source: {fault}.") from fault
+    if recipe.script is None:
+        raise UsageError("There is neither a model nor a script; give --script score.py with init() and run().")
+    return add_source(staging / CODE, recipe.script, recipe.source_dir, recipe.allow, skip=(skip, staging))
 
 
 def _add_environment(staging: Path, recipe: Recipe, found: Found | None) -> tuple[str | None, str | None]:
     if recipe.conda:
         _check_conda(recipe.conda)
-        _copy(recipe.conda, staging / CONDA, plain=True)
+        copy_file(recipe.conda, staging / CONDA, plain=True)
         return None, CONDA
     if recipe.requirements:
         check_requirements(recipe.requirements)
-        _copy(recipe.requirements, staging / REQUIREMENTS, plain=True)
+        copy_file(recipe.requirements, staging / REQUIREMENTS, plain=True)
         return REQUIREMENTS, None
     if found is None:
         return None, None
@@ -206,7 +171,7 @@ def _add_sample(staging: Path, recipe: Recipe, signature: Signature | None) -> s
     _json(recipe.sample)
     if signature is not None:
         _check_sample(recipe.sample, signature)
-    _copy(recipe.sample, staging / name, plain=True)
+    copy_file(recipe.sample, staging / name, plain=True)
     return name
 
 
@@ -241,21 +206,6 @@ def _json(path: Path) -> Any:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as fault:
         raise UsageError(f"{path} is not JSON: {fault}.") from fault
-
-
-def _copy(source: Path, target: Path, *, plain: bool = False) -> None:
-    """Content and the owner's executable bit, nothing else; a link to a file is followed."""
-    if not source.exists():
-        raise UsageError(f"{source} does not exist." if not source.is_symlink() else f"{source} is a link that leads nowhere.")
-    if not source.is_file():
-        raise UsageError(f"{source} is no file; a bundle holds plain files.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        shutil.copyfile(source, target)
-    except OSError as fault:
-        raise UsageError(f"{source} cannot be copied: {fault.strerror}.") from fault
-    executable = not plain and bool(source.stat().st_mode & stat.S_IXUSR)
-    target.chmod(0o755 if executable else 0o644)
 
 
 def _write(target: Path, content: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from fairlead.environments.requirement_lines import read_text
 from fairlead.errors import UsageError
 
 _ELSEWHERE = re.compile(r"(-r|--requirement|-c|--constraint|-e|--editable)\b|(?:\.{1,2}/|/|file:)", re.ASCII)
@@ -20,13 +21,3 @@ def check_requirements(path: Path) -> None:
             raise UsageError(f"{path}, line {number}: {said!r} leans on a file that is not in the bundle. Write the packages themselves.")
         if _PASSWORD.search(said) and "${" not in said:
             raise UsageError(f"{path}, line {number} holds a password. Leave it to the index configuration of the machine that installs.")
-
-
-def read_text(path: Path) -> str:
-    """The file's text; raises UsageError when it cannot be read as UTF-8."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as fault:
-        raise UsageError(f"{path} cannot be read: {fault.strerror}.") from fault
-    except UnicodeDecodeError as fault:
-        raise UsageError(f"{path} is not UTF-8 text (byte {fault.start}).") from fault

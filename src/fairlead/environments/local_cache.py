@@ -7,12 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
+from fairlead.places import cache_dir
+
 KEPT = 3
 
 
 def place_of(model: Path) -> Path:
     """The folder for bundles of this model."""
-    place = cache() / "served" / hashlib.sha256(str(model.resolve()).encode()).hexdigest()[:16]
+    place = cache_dir() / "served" / hashlib.sha256(str(model.resolve()).encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     return place
 
@@ -29,9 +31,3 @@ def keep(made: Path, digest: str) -> Path:
     for old in others[: max(0, len(others) - KEPT + 1)]:
         shutil.rmtree(old, ignore_errors=True)
     return kept
-
-
-def cache() -> Path:
-    """XDG_CACHE_HOME/fairlead, or ~/.cache/fairlead."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "fairlead"

@@ -1,0 +1,45 @@
+"""What can be kept: JSON and SQL agree on less than Python allows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+DEEPEST = 100
+LARGEST = 2**63
+
+
+def check_storable(value: Any) -> None:
+    """Raises ValueError that says what is wrong, and where in the value."""
+    left: list[tuple[Any, str, int]] = [(value, "", 0)]
+    while left:
+        one, where, depth = left.pop()
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} deep")
+        if isinstance(one, dict):
+            left += [(key, where, depth + 1) for key in one]
+            left += [(member, f"{where}.{key}", depth + 1) for key, member in one.items()]
+        elif isinstance(one, list | tuple):
+            left += [(member, f"{where}.{number}", depth + 1) for number, member in enumerate(one)]
+        elif fault := _fault_of(one):
+            raise ValueError(f"{where.lstrip('.')!r} {fault}" if where else fault)
+
+
+def _fault_of(one: Any) -> str | None:
+    if isinstance(one, str):
+        return _fault_of_text(one)
+    if isinstance(one, float) and not math.isfinite(one):
+        return "is no number that JSON knows"
+    if isinstance(one, int) and not -LARGEST <= one < LARGEST:
+        return "is a whole number of more than 64 bits"
+    return None
+
+
+def _fault_of_text(text: str) -> str | None:
+    if "\0" in text:
+        return "holds a NUL character, which cannot be stored"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "holds half of a surrogate pair, which is no character"
+    return None

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from fairlead.flavors import installed, lightgbm, mlflow, onnx, pickled, pytorch, scikit_learn, tensorflow, unsafe, xgboost
+from fairlead.flavors import installed, lightgbm, mlflow, named_columns, onnx, pickled, pytorch, scikit_learn, spark_ml, tensorflow, unsafe, xgboost
 from fairlead.flavors.errors import CompileRefused, FlavorError, UnknownModel
 from fairlead.flavors.flavor import Flavor, Found
 
 __all__ = ["FLAVORS", "CompileRefused", "Flavor", "FlavorError", "Found", "UnknownModel", "detect", "get", "inspect"]
 
 # In this order: a folder before what lies in it, a file's own marks before the pickle that anything may be.
-FLAVORS = (mlflow.FLAVOR, tensorflow.FLAVOR, onnx.FLAVOR, xgboost.FLAVOR, lightgbm.FLAVOR, pytorch.FLAVOR, scikit_learn.FLAVOR)
+FLAVORS = (mlflow.FLAVOR, tensorflow.FLAVOR, spark_ml.FLAVOR, onnx.FLAVOR, xgboost.FLAVOR, lightgbm.FLAVOR, pytorch.FLAVOR, scikit_learn.FLAVOR)
 
+_NAMED_COLUMNS = {
+    scikit_learn.FLAVOR.name: named_columns.in_scikit_learn,
+    xgboost.FLAVOR.name: named_columns.in_xgboost,
+    lightgbm.FLAVOR.name: named_columns.in_lightgbm,
+}
 _WITHOUT_METHODS = (mlflow.FLAVOR, pytorch.FLAVOR, tensorflow.FLAVOR)  # the others know their inputs better than a signature does
 
 
@@ -51,11 +56,12 @@ def inspect(path: Path, python: Path | None = None) -> Found:
     version, found = installed.versions(names, python)
     if said and said.sklearn and said.sklearn.count("."):
         found = {**found, "scikit-learn": said.sklearn}
+    ours = installed.pinned(names, found)
     folder = mlflow.FLAVOR.detect(path)
     given = mlflow.requirements(path) if folder else ()
     return Found(
         flavor=flavor,
-        requirements=_merged(given, installed.pinned(names, found)),
+        requirements=_merged(given, spark_ml.requirements(model, ours) if flavor is spark_ml.FLAVOR else ours),
         unsafe=_unsafe(flavor, path),
         notes=tuple(_notes(said, model.name, version)),
         schema=mlflow.schema(path) if folder and flavor in _WITHOUT_METHODS else None,
@@ -65,7 +71,9 @@ def inspect(path: Path, python: Path | None = None) -> Found:
 def _distributions(flavor: Flavor, model: Path, said: pickled.Pickled | None) -> tuple[str, ...]:
     extra = said.distributions if said else ()
     skops = ("skops",) if flavor is scikit_learn.FLAVOR and scikit_learn.is_skops(model) else ()
-    return tuple(dict.fromkeys([*flavor.requirements, *extra, *skops]))
+    asks = _NAMED_COLUMNS.get(flavor.name)
+    tables = ("pandas",) if asks is not None and asks(model) else ()
+    return tuple(dict.fromkeys([*flavor.requirements, *extra, *skops, *tables]))
 
 
 def _merged(given: Iterable[str], ours: Iterable[str]) -> tuple[str, ...]:
@@ -105,6 +113,8 @@ def _why_not(path: Path) -> str:
             f"{path.name} was written by torch.save: it holds weights or a pickled module, not a program. "
             "Export it with torch.export.save or torch.jit.save, or write a score.py that builds the network."
         )
+    if alone := spark_ml.why_not(path):
+        return alone
     if xgboost.is_old_binary(path):
         return f"{path.name} is in XGBoost's old binary format, which XGBoost 3.1 dropped. Load it with an older one and save_model it as .ubj."
     named_so = [flavor.name for flavor in FLAVORS if path.suffix and path.suffix.lower() in flavor.suffixes]

@@ -12,13 +12,13 @@ from typing import Any
 import yaml
 from fairlead_scoring.schema import Column, DeclarationError, Field, Signature, Table, Tensor
 
-from fairlead.flavors import lightgbm, onnx, pytorch, scikit_learn, tensorflow, xgboost
+from fairlead.flavors import lightgbm, onnx, pytorch, scikit_learn, spark_ml, tensorflow, xgboost
 from fairlead.flavors.errors import FlavorError
 from fairlead.flavors.flavor import Flavor
 
 _NATIVE = {
     "sklearn": scikit_learn.FLAVOR, "onnx": onnx.FLAVOR, "xgboost": xgboost.FLAVOR, "lightgbm": lightgbm.FLAVOR, "pytorch": pytorch.FLAVOR,
-    "tensorflow": tensorflow.FLAVOR, "keras": tensorflow.FLAVOR,
+    "tensorflow": tensorflow.FLAVOR, "keras": tensorflow.FLAVOR, "spark": spark_ml.FLAVOR,
 }  # fmt: skip
 _DTYPES = {
     "boolean": "bool", "integer": "int32", "long": "int64", "float": "float32", "double": "float64", "string": "str", "datetime": "datetime64",

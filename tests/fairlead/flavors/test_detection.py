@@ -12,6 +12,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import skops.io
 import xgboost
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -54,6 +55,17 @@ def test_requirements_come_from_the_pickle_and_are_pinned(tmp_path: Path) -> Non
     assert {"scikit-learn", "numpy", "joblib"} < names
     assert names & {"xgboost", "xgboost-cpu"}
     assert all("==" in line for line in found.requirements)
+
+
+def test_a_model_that_was_trained_on_a_data_frame_needs_pandas(tmp_path: Path) -> None:
+    table = load_iris(as_frame=True)
+    named, plain = tmp_path / "named.joblib", tmp_path / "plain.joblib"
+    joblib.dump(LogisticRegression(max_iter=500).fit(table.data, table.target), named, compress=3)
+    joblib.dump(LogisticRegression(max_iter=500).fit(IRIS, SPECIES), plain, compress=3)
+    skops.io.dump(LogisticRegression(max_iter=500).fit(table.data, table.target), tmp_path / "named.skops")
+    assert any(line.startswith("pandas==") for line in inspect(named).requirements)
+    assert any(line.startswith("pandas==") for line in inspect(tmp_path / "named.skops").requirements)
+    assert not any(line.startswith("pandas") for line in inspect(plain).requirements)
 
 
 def test_scikit_learn_is_pinned_to_the_version_that_wrote_the_pickle(tmp_path: Path) -> None:

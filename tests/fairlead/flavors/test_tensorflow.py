@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +11,36 @@ from fairlead.flavors import detect, get
 
 from .conftest import Serve
 
-tensorflow: Any = pytest.importorskip("tensorflow", reason="TensorFlow is not installed: 250 MB that not every test run needs")
-
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on numpy 2
+pytestmark = [
+    pytest.mark.needs("tensorflow"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras on numpy 2
+]
 
 ROWS = np.linspace(-1, 1, 20, dtype=np.float32).reshape(5, 4)
 
 
-def network() -> Any:
+@pytest.fixture(scope="module")
+def tensorflow() -> Any:
+    """Imported when its first test runs: it is large, and each process collects all tests."""
+    return importlib.import_module("tensorflow")
+
+
+def network(tensorflow: Any) -> Any:
     tensorflow.keras.utils.set_random_seed(0)
     return tensorflow.keras.Sequential([tensorflow.keras.layers.Input((4,)), tensorflow.keras.layers.Dense(3, activation="softmax")])
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
-def test_keras_files(tmp_path: Path, serve: Serve, name: str) -> None:
-    model = network()
+def test_keras_files(tensorflow: Any, tmp_path: Path, serve: Serve, name: str) -> None:
+    model = network(tensorflow)
     model.save(tmp_path / name)
     served = serve(tmp_path / name)
     assert served.said["inputs"][0]["type"]["shape"] == [-1, 4]
     np.testing.assert_allclose(served.run(data=ROWS)["output"], model(ROWS).numpy(), rtol=1e-6)
 
 
-def test_a_saved_model_folder(tmp_path: Path, serve: Serve) -> None:
-    model = network()
+def test_a_saved_model_folder(tensorflow: Any, tmp_path: Path, serve: Serve) -> None:
+    model = network(tensorflow)
     model.export(tmp_path / "flowers")
     assert detect(tmp_path / "flowers") is get("tensorflow")
     served = serve(tmp_path / "flowers")

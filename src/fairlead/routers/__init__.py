@@ -1,0 +1,1 @@
+"""What stands before replicas: one address that stays, while what answers behind it changes."""

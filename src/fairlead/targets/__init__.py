@@ -1,0 +1,1 @@
+"""Where workloads run: one seam, `types.Target`, and a package for each kind of place."""

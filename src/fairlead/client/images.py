@@ -1,0 +1,65 @@
+"""Images of a workspace, as the server has them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from fairlead.client.transport import Transport
+from fairlead.schemas.images import Image, ImageUse, NewImage, NewSignature, Pruned, Pruning
+
+POLL = 20.0  # seconds that one request waits for news
+
+
+def create(transport: Transport, new: NewImage) -> Image:
+    """Returns at once; `changes` tells how it goes on."""
+    return transport.create(Image, transport.path("images"), new)
+
+
+def each(transport: Transport, *, name: str | None = None, model: str | None = None, state: str | None = None) -> Iterator[Image]:
+    """Newest first, without the lists of their contents. `model`: NAME or NAME:VERSION."""
+    return transport.each(Image, transport.path("images"), {"name": name, "model": model, "state": state})
+
+
+def show(transport: Transport, reference: str) -> Image:
+    """`reference`: NAME, NAME:VERSION, NAME:LABEL, an id, a digest. Raises NotFound."""
+    return transport.get(Image, transport.path("images", reference))
+
+
+def changes(transport: Transport, image_id: str, *, timeout: float | None = None) -> Iterator[Image]:
+    """The record each time that something of it changed, until it is ready or failed, or the time is over; the last one is how it stands then."""
+    give_up = None if timeout is None else time.monotonic() + timeout
+    seen = 0
+    while True:
+        left = POLL if give_up is None else min(POLL, max(0.0, give_up - time.monotonic()))
+        image = transport.get(Image, transport.path("images", image_id), {"wait": left, "seen": seen})
+        if image.serial > seen or image.is_settled:
+            yield image
+        seen = image.serial
+        if image.is_settled or (give_up is not None and time.monotonic() >= give_up):
+            return
+
+
+def read_log(transport: Transport, reference: str) -> str:
+    """What the build said."""
+    return transport.request("GET", transport.path("images", reference, "log")).text
+
+
+def uses(transport: Transport, reference: str) -> Iterator[ImageUse]:
+    """Revisions of living services that run it, newest first."""
+    return transport.each(ImageUse, transport.path("images", reference, "uses"))
+
+
+def sign(transport: Transport, reference: str, signature: NewSignature) -> Image:
+    """Adds a signature that was made here. Raises UsageError for one of another image."""
+    return transport.send(Image, "POST", transport.path("images", reference, "signatures"), body=signature).value
+
+
+def delete(transport: Transport, reference: str) -> None:
+    """Raises InUse."""
+    transport.request("DELETE", transport.path("images", reference))
+
+
+def prune(transport: Transport, wish: Pruning) -> Pruned:
+    """Deletes records that no service uses."""
+    return transport.send(Pruned, "POST", transport.path("images", "prune"), body=wish).value

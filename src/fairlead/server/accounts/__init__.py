@@ -1,0 +1,1 @@
+"""Workspaces, the people and programs in them, their tokens, secrets, and the audit log."""

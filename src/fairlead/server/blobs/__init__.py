@@ -1,0 +1,1 @@
+"""Content by its digest: what a workspace holds, and uploads on their way."""

@@ -1,0 +1,9 @@
+"""Now, as it is stored: UTC, aware."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

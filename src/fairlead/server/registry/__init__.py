@@ -1,0 +1,1 @@
+"""The model registry: versions, what is said of them, aliases, history, differences, uses."""

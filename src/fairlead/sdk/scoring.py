@@ -1,0 +1,110 @@
+"""One request to a service, for a try; programs that score for a living speak HTTP themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx2
+
+from fairlead.errors import FairleadError, Unauthenticated, Unavailable, UsageError
+
+TIMEOUT = 120.0
+_CLASSES: dict[int, type[FairleadError]] = {400: UsageError, 401: Unauthenticated, 413: UsageError, 415: UsageError, 429: Unavailable, 503: Unavailable}
+
+
+def score(address: str, credential: str | None, data: str | bytes | Mapping[str, Any] | Sequence[Any] | None) -> Any:
+    """The answer, parsed when it is JSON. Raises the class that fits the status, with the service's own sentence."""
+    headers = {"authorization": f"Bearer {credential}"} if credential else {}
+    with httpx2.Client(headers=headers, timeout=TIMEOUT, trust_env=False, verify=trust(address)) as client:
+        body = _body(data) if data is not None else json.dumps(sample_of(address, client)).encode()
+        return _content(_checked(_send(client, "POST", address, body), address))
+
+
+def sample_of(address: str, client: httpx2.Client) -> Any:
+    """A body that the service says it can answer. Raises UsageError when it has none."""
+    base = address.removesuffix("/score")
+    found = _send(client, "GET", f"{base}/sample")
+    if found.status_code == 200:
+        return _content(found)
+    document = _content(_checked(_send(client, "GET", f"{base}/swagger.json"), address))
+    example = document.get("definitions", {}).get("ServiceInput", {}).get("example") if isinstance(document, dict) else None
+    if not example:
+        raise UsageError(f"{address} gives no sample; send a body of yours.")
+    return example
+
+
+def trust(address: str) -> ssl.SSLContext | bool:
+    """What the machine trusts, and SSL_CERT_FILE beside it."""
+    named = os.environ.get("SSL_CERT_FILE")
+    if not named or not address.startswith("https:"):
+        return True
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(named)
+    except OSError as error:
+        raise UsageError(f"SSL_CERT_FILE is {named}, which cannot be read ({error}); name a PEM file with certificates.") from error
+    return context
+
+
+def _body(data: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes:
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, bytes):
+        return data
+    try:
+        return json.dumps(data, default=_plain).encode()
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"The data cannot be sent as JSON ({error}); give text, or lists and dictionaries of plain values.") from error
+
+
+def _plain(value: Any) -> Any:
+    """numpy arrays and scalars; anything else is refused as json does."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+def _send(client: httpx2.Client, method: str, address: str, body: bytes | None = None) -> httpx2.Response:
+    headers = {"content-type": _kind(body)} if body is not None else {}
+    try:
+        return client.request(method, address, content=body, headers=headers)
+    except httpx2.TransportError as error:
+        why = str(error) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in why:
+            said = f"The certificate of {address} is signed by nobody that this machine trusts"
+            raise Unavailable(f"{said}; set SSL_CERT_FILE to a PEM file with its authority, or with itself.") from error
+        raise Unavailable(f"{address} does not answer ({why}); look at its log and state.") from error
+
+
+def _kind(body: bytes) -> str:
+    try:
+        json.loads(body)
+    except ValueError:
+        return "application/octet-stream" if b"\0" in body else "text/plain; charset=utf-8"
+    return "application/json"
+
+
+def _content(response: httpx2.Response) -> Any:
+    try:
+        return json.loads(response.content)
+    except ValueError:
+        pass
+    try:
+        return response.content.decode()
+    except UnicodeDecodeError:
+        return response.content
+
+
+def _checked(response: httpx2.Response, address: str) -> httpx2.Response:
+    if response.is_success:
+        return response
+    content = _content(response)
+    said = content.get("message") or content.get("error") if isinstance(content, dict) else None
+    request_id = response.headers.get("x-request-id")
+    where = f" Its log says more, under the request id {request_id}." if response.status_code == 500 and request_id else ""
+    kind = _CLASSES.get(response.status_code, FairleadError)
+    raise kind(f"{address} answered {response.status_code}: {said or response.reason_phrase}{where}", http_status=response.status_code, request_id=request_id)

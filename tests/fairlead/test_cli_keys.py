@@ -97,5 +97,5 @@ def test_a_running_service_takes_a_rotated_key(capsys: pytest.CaptureFixture[str
 
     assert [status(old["primary"]), status(old["secondary"]), status("wrong")] == [200, 200, 401]
     new = made(capsys, "rotate", file, "primary")
-    until(lambda: status(new["primary"]) == 200, "the new key to be valid", timeout=5)
+    until(lambda: status(new["primary"]) == 200, "the new key to be valid")
     assert [status(old["primary"]), status(old["secondary"])] == [401, 200]

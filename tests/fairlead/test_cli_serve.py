@@ -47,3 +47,13 @@ def test_takes_a_free_port_when_its_own_is_taken(monkeypatch: pytest.MonkeyPatch
     assert port not in (0, command.PORT)
     with socket.create_server(("127.0.0.1", port)):
         pass
+
+
+@pytest.mark.needs("pyspark")
+def test_a_script_that_starts_spark_without_java_is_told_what_to_install(serve: Launcher, tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text(
+        "from pyspark.sql import SparkSession\n\ndef init():\n    SparkSession.builder.getOrCreate()\n\ndef run(data):\n    return data\n"
+    )
+    service = serve(tmp_path / "score.py", command=CLI, ready=False, env={"JAVA_HOME": "/nowhere"})
+    assert service.wait_exit() == 3
+    assert service.wait_log("Spark needs Java 17, and JAVA_HOME is /nowhere, where no bin/java is. Install it")

@@ -1,6 +1,7 @@
 """The `fairlead` command. A command's module is imported only when that command is asked for, so help stays quick.
 
-A new command is one line in COMMANDS and a module `fairlead.cli.NAME` with a function NAME.
+A new command is one line in COMMANDS and a module `fairlead.cli.NAME` with a function NAME; a noun with commands of its own is one line in NOUNS
+and a module with a Typer application `app`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,31 @@ COMMANDS = {
     "bundle": "Make a bundle: a folder with model, script and schema that never changes.",
     "call": "Send a sample or a file to a service and show the answer.",
     "keys": "Make or change the two keys of a service.",
+    "connect": "Choose the server and workspace that commands talk to.",
+    "deploy": "Make a live service of a registered model, a file or a bundle.",
+    "package": "Make an image of a model: an OCI layout, an archive, or in a registry.",
+    "trace": "Say where an answer came from: revision, models, environment, commit, who.",
 }
+NOUNS: dict[str, str] = {
+    "env": "Where services go by default, and what this machine lacks to run them.",
+    "environment": "Packages that models run with: create, list, build, check.",
+    "workspace": "Make workspaces, and say who may do what in them.",
+    "token": "Make, list and revoke API tokens.",
+    "datastore": "Places of data: folders, buckets, containers, databases, and their files.",
+    "dataset": "Data sets: files or rows by a name, in versions.",
+    "compute": "Pools of nodes that batch jobs run on.",
+    "secret": "Set, list and delete secrets that services are given as files.",
+    "audit": "Show who did what, when and from where.",
+    "model": "Register, find, change and fetch models.",
+    "batch": "Score files, tables and folders with a model, on one machine or many.",
+    "job": "Batch jobs: how far they are, what they left, what happened.",
+    "image": "Images: what there is, what is in them, who runs them.",
+    "service": "What runs, how it is, how to change it.",
+    "server": "Start, look at, save and mend the server of this machine.",
+}
+
+HIDDEN: dict[str, str] = {"computetarget": "Pools, in the words of Azure ML's command."}
+"""Nouns that help does not name: other spellings."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -54,6 +79,13 @@ def application(asked: str | None, *, completing: bool = False) -> typer.Typer:
             app.command(name, short_help=summary)(_load(name))
         else:
             app.command(name, help=summary)(_absent)
+    for name, summary in NOUNS.items():
+        if asked == name or completing:
+            app.add_typer(vars(importlib.import_module(f"fairlead.cli.{name}"))["app"], name=name, help=summary)
+        else:
+            app.command(name, help=summary)(_absent)
+    if asked in HIDDEN:
+        app.add_typer(vars(importlib.import_module(f"fairlead.cli.{asked}"))["app"], name=asked, help=HIDDEN[asked], hidden=True)
     return app
 
 

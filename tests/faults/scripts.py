@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tests.traffic import Ask, Reply
 
@@ -16,6 +17,19 @@ def init():
 def run(data):
     time.sleep({work})
     return {{"tag": json.loads(data)["tag"], "version": {version}}}
+"""
+
+# Answers nobody before the file is there.
+GATED = """
+import json, os, time
+
+def init():
+    pass
+
+def run(data):
+    while not os.path.exists({gate!r}):
+        time.sleep(0.01)
+    return {{"tag": json.loads(data)["tag"]}}
 """
 
 # Does to itself what it is asked to: {"tag": 1, "do": "spin"}.
@@ -102,6 +116,10 @@ def run(tag: int, values: List[float] = []):
 
 def versioned(version: int, *, load: float = 0.0, work: float = 0.0) -> str:
     return VERSIONED.format(version=version, load=load, work=work)
+
+
+def gated(gate: Path) -> str:
+    return GATED.format(gate=str(gate))
 
 
 def same_tag(ask: Ask, reply: Reply) -> str:

@@ -64,6 +64,11 @@ class Subject:
         """Bytes of all processes together; shared pages are counted more than once."""
         return sum(process.memory_info().rss for process in self.service.processes())
 
+    def front_spent(self) -> float:
+        """Seconds of a processor that the front has used: what else runs on the machine does not count."""
+        times = psutil.Process(self.status()["front_pid"]).cpu_times()
+        return float(times.user + times.system)
+
     def descriptors(self) -> int:
         """Open files of front and supervisor."""
         status = self.status()

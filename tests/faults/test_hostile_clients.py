@@ -108,19 +108,20 @@ def not_http(port: int) -> Heard:
 def test_bad_input_is_the_callers_error_and_neighbours_do_not_notice(subject: Subjects, attack: Callable[[int], Heard], statuses: set[int]) -> None:
     bomb()  # made before the clocks run
     service = subject(TYPED)
-    resident = service.resident()
+    resident, spent = service.resident(), service.front_spent()
     with Traffic(Plan(port=service.port, rate=50, connections=4, check=same_tag, seconds=60)) as traffic:
         until(lambda: traffic.answered() > 20, "traffic")
         with traffic.marked("attack"):
             heard = attack(service.port)
-            resident_after = service.resident()
+            resident_after, spent_after = service.resident(), service.front_spent()
             answered = traffic.answered()
             until(lambda: traffic.answered() > answered + 20, "more traffic")
     assert set(heard.statuses) <= statuses, heard.data[:300]
     assert len(heard.statuses) == 1 or (heard.was_closed and not heard.data), heard.data[:300]
     assert resident_after - resident < 64 * MIB + 2 * 100 * MIB * (attack is oversized_chunked)
     assert not traffic.record().failed(), traffic.record().explain()
-    assert traffic.window("attack").percentile(0.99) < 1.0
+    assert spent_after - spent < 1.0, "seconds of a processor in which the front could serve nobody else"
+    assert traffic.window("attack").percentile(0.99) < 9.0, "a neighbour waited for the attack to end"
     assert b"Traceback" not in heard.data
 
 
@@ -132,21 +133,21 @@ def test_slow_clients_are_shown_out_and_neighbours_do_not_notice(subject: Subjec
 
     def head_drop_by_drop() -> None:
         pieces = [b"POST /score HTTP/1.1\r\n", *(b"x-%d: 1\r\n" % number for number in range(1000))]
-        heard.append(hostile.trickle(service.port, pieces, pause=0.5, seconds=18))
+        heard.append(hostile.trickle(service.port, pieces, pause=0.5, seconds=60))
 
     def body_drop_by_drop() -> None:
         pieces = [head(service.port, "content-length: 100000"), *([b"x"] * 1000)]
-        heard.append(hostile.trickle(service.port, pieces, pause=1.0, seconds=18))
+        heard.append(hostile.trickle(service.port, pieces, pause=1.0, seconds=60))
 
     threads = [threading.Thread(target=target) for target in (head_drop_by_drop, body_drop_by_drop) for _ in range(clients // 2)]
-    with Traffic(Plan(port=service.port, rate=50, connections=4, check=same_tag, seconds=60)) as traffic:
+    with Traffic(Plan(port=service.port, rate=50, connections=4, check=same_tag, seconds=120)) as traffic:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(90)
     assert len(heard) == clients
     assert all(one.was_closed and set(one.statuses) <= {408} for one in heard), [one.data[:80] for one in heard if not one.was_closed]
-    assert all(9.0 < one.seconds < 17.0 for one in heard), [round(one.seconds, 1) for one in heard]
+    assert all(one.seconds > 9.0 for one in heard), [round(one.seconds, 1) for one in heard]
     assert not traffic.record().failed(), traffic.record().explain()
     until(lambda: service.descriptors() <= before, "their descriptors to be closed")
 

@@ -28,28 +28,31 @@ def test_a_wedged_worker_is_replaced_and_says_why(subject: Subjects, what: str, 
     service = subject(WEDGING, workers=2, env=env)
     before = set(service.workers().values())
     with Traffic(Plan(port=service.port, rate=50, connections=8, check=same_tag, seconds=60)) as traffic:
-        answer, seconds = _wedge(service, what)
-        until(lambda: _replaced(service, before), "a new worker", timeout=10)
+        with traffic.marked("wedged"):
+            answer, seconds = _wedge(service, what)
+        until(lambda: _replaced(service, before), "a new worker")
     assert answer.status in {500, 503}, answer
-    assert seconds < 2 * BEAT + 1.0 + 2.0, "found within two beats, or one second past the deadline (and two for a busy machine)"
+    assert seconds < 20, "found after two beats or at the deadline of a second, long before that of a minute"
     assert reason in service.status()["reason"], service.status()
     assert reason in service.log_text()
     assert service.status()["restarts"] == 1
     assert not traffic.record().failed(), f"neighbours: {traffic.record().explain()}"
-    assert traffic.record().percentile(1.0) < 3.0
+    assert traffic.within("wedged").outcomes, "nobody waits for the wedged one"
 
 
 @pytest.mark.parametrize("what", ["deadlock", "spin"])
 def test_python_that_can_be_interrupted_is_answered_for_at_its_deadline(subject: Subjects, what: str) -> None:
     service = subject(WEDGING, workers=2, env=FAST)
     with Traffic(Plan(port=service.port, rate=50, connections=8, check=same_tag, seconds=60)) as traffic:
-        answer, seconds = _wedge(service, what)
+        with traffic.marked("wedged"):
+            answer, seconds = _wedge(service, what)
         until(lambda: len(service.workers()) == 2, "both workers")
         answered = traffic.answered()
         until(lambda: traffic.answered() > answered + 50, "traffic")
     assert (answer.status, answer.json()["message"]) == (500, "Scoring timeout after 1000 ms")
     assert answer.headers["x-ms-run-function-failed"] == "True"
-    assert 0.9 < seconds < 4.0
+    assert seconds > 0.9
+    assert traffic.within("wedged").outcomes, "nobody waits for the wedged one"
     assert "deadline" in service.log_text()
     assert not traffic.record().failed(), traffic.record().explain()
 
@@ -60,7 +63,7 @@ def test_a_request_that_ends_its_worker_is_503_and_the_worker_comes_back(subject
     answer, _ = _wedge(service, "die")
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0
-    until(lambda: _replaced(service, before, workers=1), "a new worker", timeout=10)
+    until(lambda: _replaced(service, before, workers=1), "a new worker")
     assert "exited with 9" in service.status()["reason"]
 
 

@@ -18,7 +18,7 @@ ROOT = HERE.parent
 PEERS = HERE / ".peers"
 REQUIREMENTS = HERE / "requirements"
 
-NAMES = ("models", "asgi", "fastapi", "fairlead", "azureml", "litserve", "mlflow", "bentoml", "ray")
+NAMES = ("models", "asgi", "fastapi", "fairlead", "azureml", "litserve", "mlflow", "bentoml", "ray", "batch")
 
 
 def python_of(name: str) -> Path:
@@ -37,7 +37,7 @@ def make(name: str) -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         venv.create(PEERS / name, clear=True, with_pip=True)
         _pip(name, "-r", str(lock))
-        if name == "fairlead":
+        if name in ("fairlead", "batch"):
             _pip(name, "--no-deps", "-e", str(ROOT / "scoring"), "-e", str(ROOT))
         stamp.write_text(wanted)
     return PEERS / name

@@ -113,6 +113,73 @@ def _growth_rows(records: list[Record], peers: list[str]) -> list[list[str]]:
     return rows
 
 
+def deploy(records: list[Record]) -> str:
+    head = ("from the accepted POST to 200 on /readyz, to a bare process that imports and loads the model", "measured", "goal")
+    row = "{ratio:.2f}x ({deploy_ms:.0f} / {bare_ms:.0f} ms; the cold deploy before took {cold_s:.1f} s)"
+    return table(head, [[f"RandomForest({record['trees']})", row.format(**record), "1.5x"] for record in records])
+
+
+def registry(records: list[Record]) -> str:
+    """By request; one column for each database."""
+    databases = sorted({record["database"] for record in records}, reverse=True)
+    known = {(record["request"], record["database"]): f"{record['cpu_ms']:.1f}" for record in records}
+    rows = [[name, *(known.get((name, database), "") for database in databases)] for name in dict.fromkeys(record["request"] for record in records)]
+    told = "100,000 versions under 10,000 names. CPU of the control plane per request, in milliseconds of this machine; the goal is 15. "
+    told += "SQLite's work is part of it, PostgreSQL's is not.\n\n"
+    return told + table(["request", *databases], rows)
+
+
+def images(records: list[Record]) -> str:
+    """One line per goal of the images; what each side had is told by benchmarks/README.md."""
+    parts = {record["part"]: record for record in records}
+    rows = [[title, shown.format(**parts[part]), goal] for part, title, shown, goal in IMAGES if part in parts]
+    text = table(("what", "measured", "goal"), rows)
+    commands: dict[str, list[str]] = {}
+    for record in records:
+        commands.setdefault(record["command"], []).append(record["part"])
+    text += "\nMeasured by " + "; ".join(f"`{command}` ({', '.join(names)})" for command, names in commands.items()) + ".\n"
+    loads = [load for record in records for load in record.get("load_before", ())]
+    if loads:
+        text += f"\nLoad of the machine before each round: {min(loads):.1f} to {max(loads):.1f}.\n"
+    if "bentoml" in parts:
+        text += "\nBentoML's `containerize` of the same packages, with no layers {fresh_s:.1f} s, with all of them {again_s:.1f} s; ".format(**parts["bentoml"])
+        text += "it mounts no cache for wheels, so it fetches them each time.\n"
+    return text
+
+
+def router(records: list[Record]) -> str:
+    """A service without a model, so that the router's share is as large as it gets."""
+    rows = []
+    for record in records:
+        ratios = [f"{record[f'{name}_ratio']:.2f}x" for name in ("cpu_us", "p50_ms", "p99_ms")]
+        both = [f"{record['direct'][name]:.2f} / {record['routed'][name]:.2f}" for name in ("cpu_us", "p50_ms", "p99_ms")]
+        rows.append([str(record["connections"]), *ratios, *both])
+    head = ("connections", "CPU to direct", "p50 to direct", "p99 to direct", "CPU µs direct / routed", "p50 ms direct / routed", "p99 ms direct / routed")
+    return table(head, rows)
+
+
+def overload(records: list[Record]) -> str:
+    """One machine's wall time; a share needs no machine."""
+    rows = [[f"{each['refusal_p50_ms']:.1f} ms", f"{each['refusal_p99_ms']:.1f} ms", f"{each['kept']:.0%}"] for each in records]
+    return table(("a refusal: p50", "p99", "of its capacity still answered"), rows)
+
+
+def batch(records: list[Record]) -> str:
+    parts = ["Rows per second of fairlead have the start of its processes in them; those of the others begin when their libraries and the model are loaded.\n"]
+    parts += [f"{note}\n" for note in dict.fromkeys(record["note"] for record in records if "note" in record)]
+    for model in sorted({record["model"] for record in records}):
+        chosen = sorted((record for record in records if record["model"] == model), key=lambda record: -record["rows_per_s"])
+        head = ("with", "rows", "rows per second", "to the loop", "rows per CPU-second", "to the loop", "peak MiB")
+        load = f"The machine's load was {chosen[0]['load_before']:.1f} before this began."
+        parts.append(f"### {_title(model)}, parquet to parquet\n\n{load}\n\n{table(head, [_batch_row(record) for record in chosen])}")
+    return "\n".join(parts)
+
+
+def _batch_row(record: Record) -> list[str]:
+    speeds = [f"{record['rows_per_s']:,.0f}", f"{record['ratio']:.2f}x", f"{record['rows_per_cpu_s']:,.0f}", f"{record['cpu_ratio']:.2f}x"]
+    return [record["peer"], f"{record['rows']:,}", *speeds, f"{record['peak_bytes'] / 2**20:,.0f}"]
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; numbers to the right."""
     rule = ["---", *("---:" for _ in head[1:])]
@@ -146,12 +213,33 @@ STARTUP = {
     ),
     "size": ("Installed runtime with its dependencies", "{total_mib:.1f} MiB, of it uvloop {uvloop_mib:.1f}", "25 MB"),
 }
+IMAGES = (
+    ("build", "`fairlead package`, wheels cached, nothing packed; to `docker build` with pip's cache",
+     "{ratios[fresh]:.2f}x ({seconds[fresh]:.1f} / {seconds[docker_fresh]:.1f} s)", "0.5x"),
+    ("build", "the same, to `docker build` with a folder of wheels and no index", "{ratios[fresh_to_folder]:.2f}x ({seconds[docker_folder]:.1f} s)", ""),
+    ("build", "wheels cached, each package packed before in another layer; to `docker build` with pip's cache",
+     "{ratios[packed]:.2f}x ({seconds[packed]:.1f} s)", ""),
+    ("build", "everything cached; to `docker build` with pip's cache", "{ratios[again]:.2f}x ({seconds[again]:.2f} s)", "0.1x"),
+    ("build", "everything cached; to `docker build` with everything cached", "{ratios[again_to_again]:.2f}x ({seconds[docker_again]:.2f} s)", ""),
+    ("swap", "another model of 10 MB: new layers", "{new_layers[0]}", "one layer"),
+    ("swap", "bytes that its push sends beyond the model's own (docker's: what the registry stores)",
+     "{above_model_bytes:,} (docker: {docker_above_model_bytes:,})", "65,536"),
+    ("size", "compressed size beyond base, packages and model", "{added_mb:.1f} MB (whole: {total_mb:.0f} MB, docker's: {docker_mb:.0f} MB)", "12 MB"),
+    ("ready", "container ready, to local process + 1.2 empty `docker run`",
+     "{ratio:.2f}x ({container_ms:.0f} / {local_ms:.0f} + 1.2 · {empty_ms:.0f} ms)", "1x"),
+)  # fmt: skip
 SECTIONS: tuple[tuple[str, str, Callable[[list[Record]], str]], ...] = (
     ("serving", "Serving, beside other servers", serving),
     ("contract", "What the service itself costs", contract),
     ("single", "One connection, beside an inline handler with the same contract", single),
     ("startup", "Start, memory and disk", startup),
     ("growth", "How cost grows", growth),
+    ("deploy", "A deploy with a warm environment", deploy),
+    ("registry", "The registry with 100,000 versions", registry),
+    ("images", "Images, beside `docker build`", images),
+    ("router", "The router before a service", router),
+    ("overload", "Ten times more than a service can do", overload),
+    ("batch", "Batch, beside a hand-written loop and other engines", batch),
 )
 
 if __name__ == "__main__":

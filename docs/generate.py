@@ -1,4 +1,4 @@
-"""Writes docs/reference/ from the code: commands, variables, metrics, bundle.json, log lines. `--check` only says what is out of date.
+"""Writes docs/reference/ from the code: commands, routes, errors, variables, metrics, bundle.json, log lines. `--check` only says what is out of date.
 
 Run by scripts/docs. What a flag or metric means is said once, in the code; only what the code has no words for is said here.
 """
@@ -9,13 +9,16 @@ import argparse
 import asyncio
 import dataclasses
 import difflib
+import inspect
 import json
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import typer
+from control_plane import api_rows, error_rows, setting_rows
 from fairlead_scoring import bundle
 from fairlead_scoring.front.limits import Limits
 from fairlead_scoring.front.metrics import Metrics
@@ -39,6 +42,16 @@ VARIABLES = {
     "AZUREML_LOG_LEVEL": "debug, info, warning, error or critical; `--log-level` of the runtime",
 }
 CLIENT_SIDE = {
+    "FAIRLEAD_URL": "address of the server that commands and the SDK talk to; default: what `fairlead connect` kept, else the local server",
+    "FAIRLEAD_TOKEN": "the API token for it",
+    "FAIRLEAD_WORKSPACE": "the workspace; default: what `fairlead connect` kept, else `default`",
+    "FAIRLEAD_TARGET": "where services go when nobody says: local, docker or container; default: what `fairlead env local --target` kept",
+    "FAIRLEAD_CA_FILE": "PEM file of the authority that signed the server's certificate",
+    "FAIRLEAD_REGISTRY_USER, FAIRLEAD_REGISTRY_PASSWORD": "log-in for a registry of images; default: what `docker login` kept",
+    "FAIRLEAD_REGISTRY_HOST": "the registry that it is for; default: each that `docker login` does not know, but for the public one",
+    "COSIGN_PASSWORD": "of the private key that `--sign` and `fairlead image sign` are given",
+    "DOCKER_HOST, DOCKER_CONTEXT, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, DOCKER_CONFIG": "the container engine, as the Docker client has it",
+    "FAIRLEAD_HOME": "one folder that holds state, configuration and caches; default: where this system keeps each",
     "FAIRLEAD_DEBUG": "not empty and not 0: a failing `fairlead` command shows its traceback, as `--debug` does",
     "FAIRLEAD_KEY": "the key, in the curl line that a service with keys prints",
     "FAIRLEAD_CAPTURE_DIR": "folder where the stand-ins for Azure's data collectors write what a script collects",
@@ -54,6 +67,7 @@ FOR_THE_SCRIPT = {
     "WORKER_COUNT": "number of workers",
     "SERVER_PORT, HEALTH_PORT": "the port that was asked for",
     "SERVER_SOFTWARE, HTTP_X_MS_SERVER_VERSION": "`fairlead/` and the version",
+    "FAIRLEAD_SECRETS_DIR": "folder with one file per secret, where the service has secrets",
     "TRANSPORT_PROTOCOL": "`http`",
     "AML_APP_INSIGHTS_ENABLED": "`false`",
 }
@@ -77,24 +91,40 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write docs/reference/ from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 when a page is out of date")
     check = parser.parse_args().check
-    pages = {"commands": commands(), "variables": variables(), "metrics": metrics(), "stand-ins": stand_ins(), "bundle": manifest(), "log": log()}
+    pages = {"commands": commands(), "api": api(), "errors": errors(), "variables": variables(), "metrics": metrics()}
+    pages |= {"stand-ins": stand_ins(), "bundle": manifest(), "log": log()}
     stale = [name for name, text in pages.items() if not _write(HERE / "reference" / f"{name}.md", NOTE + text, check)]
     return 1 if stale else 0
 
 
 def commands() -> str:
     parts = ["# Commands\n"]
-    for name in sorted(cli.COMMANDS):
+    for name in sorted({*cli.COMMANDS, *cli.NOUNS}):
         click = typer.main.get_command(cli.application(name))
-        command: Any = vars(click)["commands"][name]
-        arguments = " ".join(_name(each) for each in command.params if each.param_type_name == "argument")
-        shown = [each for each in command.params if not getattr(each, "hidden", False)]
-        parts += [f"\n## fairlead {name}\n", f"\n{command.help}\n", f"\n    fairlead {name} [OPTIONS] {arguments}\n\n", _parameters(shown)]
+        parts += _command(f"fairlead {name}", vars(click)["commands"][name])
     parts.append("\nBefore the command: `--version`, `--debug` (the traceback of an error), `--help`.\n")
     parts.append("\n## python -m fairlead_scoring serve\n\nThe runtime alone, as images start it: it serves a bundle or a script and makes nothing.\n\n")
     parts.append(_flags(options._parser()))
     parts.append("\nFlags with an underscore are those of the Azure scoring server; both spellings mean the same.\n")
     return "".join(parts)
+
+
+def _command(name: str, command: Any) -> list[str]:
+    """A command, or a noun with its commands, one after the other."""
+    below = vars(command).get("commands")
+    if below is not None:
+        return [part for verb in below for part in _command(f"{name} {verb}", below[verb])]
+    arguments = " ".join(_name(each) for each in command.params if each.param_type_name == "argument")
+    shown = [each for each in command.params if not getattr(each, "hidden", False)]
+    said = inspect.cleandoc(command.help or command.short_help or "")
+    assert said, f"`{name}` has no words: give its function a docstring."
+    usage = " ".join(f"{name} [OPTIONS] {arguments}".split())
+    return [f"\n## {name}\n", f"\n    {usage}\n", f"\n{_examples(said)}\n\n", _parameters(shown)]
+
+
+def _examples(said: str) -> str:
+    """Lines that are commands, as blocks."""
+    return re.sub(r"^(?:Examples?: *)?(fairlead .*)$", r"    \1", said.replace("\b\n", ""), flags=re.MULTILINE)
 
 
 def _parameters(parameters: Iterable[Any]) -> str:
@@ -138,10 +168,29 @@ def variables() -> str:
         _table(("variable", "instead"), [(f"`{name}`", cure) for name, cure in options.REPLACED.items()]),
         "\n## Set for the script\n\n",
         _table(("variable", "value"), [(_code(name), meaning) for name, meaning in FOR_THE_SCRIPT.items()]),
+        "\n## Read by the server\n\nOf `fairlead server`. A flag beats a variable.\n\n",
+        _table(("variable", "meaning", "flag", "default"), setting_rows()),
         "\n## Read by other parts\n\n",
         _table(("variable", "meaning"), [(_code(name), meaning) for name, meaning in CLIENT_SIDE.items()]),
     ]
     return "".join(parts)
+
+
+def api() -> str:
+    head = (
+        "# Routes of the server\n\nEvery field of each is at `/v1/openapi.json` of a running server. A route needs a token (`Authorization: Bearer TOKEN`)\n"
+        "and the role that is named, in the workspace of its path; an owner may do what a contributor may, who may do what a reader may.\n"
+        "Errors are [problem documents](errors.md). Lists take `limit` and `after` (the `next` of the page before).\n\n"
+    )
+    return head + _table(("method", "path", "needs", "what it does"), api_rows())
+
+
+def errors() -> str:
+    head = (
+        "# Errors\n\nOne class is one status of an answer, one exit code of a command and one `type` of a problem document (RFC 9457). The client raises the\n"
+        "class that the server raised. An answer's `detail` is the sentence; `request_id` is what the server's log calls the request.\n\n"
+    )
+    return head + _table(("class", "`type`", "status", "exit code", "meaning"), error_rows())
 
 
 def metrics() -> str:

@@ -29,14 +29,15 @@ FIELDS = {
     "queue_ms": "waiting for a worker",
     "run_ms": "inside `run()`; shared by the requests of one batch",
     "rows": "rows of this request",
-    "worker": "which worker",
+    "worker": "which worker; also in every line of the worker's own",
     "bytes": "of the answer's body",
-    "revision": "`x-fairlead-revision`: the bundle's or the script's digest, shortened",
+    "revision": "`x-fairlead-revision`: the name that was given, or the bundle's or the script's digest, shortened",
     "pid": "in the supervisor's lines",
     "generation": "how many times what is served has been replaced, the first being 1",
     "workers": "how many serve",
     "last_lines": "what a worker that ended had written last",
     "frames": "the traceback of a reload that failed",
+    "cause": "why it failed, as a code for programs",
 }
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,6 +22,9 @@ import psutil
 
 from tests.waiting import until
 
+_WORKER, _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PORTS = range(10_000 + _WORKER, 20_000, _WORKERS)  # each test process has its own: free_port finds a port, and somebody else binds it a moment later
+_CANDIDATES = itertools.cycle(random.sample(_PORTS, len(_PORTS)))
 RUNTIME = (sys.executable, "-m", "fairlead_scoring", "serve")
 FAIRLEAD = Path(sys.executable).with_name("fairlead")
 CLI = (FAIRLEAD, "serve")
@@ -39,6 +45,39 @@ class Reply:
 
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+def is_marked(process: psutil.Process, mark: str) -> bool:
+    """Whether a process, or one that started it, was given this mark in its environment."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark
+    except (psutil.Error, OSError):
+        return False
+
+
+def kill_left(mark: str, folder: Path) -> None:
+    """End whatever carries the mark, and the deployed services whose state is below the folder: those inherit no mark, and outlive their server."""
+    processes = list(psutil.process_iter())
+    sessions = {_session(process) for process in processes if _names(process, folder)} - {None, os.getsid(0)}
+    left = [process for process in processes if is_marked(process, mark) or _session(process) in sessions]
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=10)
+
+
+def _names(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return any(word.startswith(f"{folder}/") for word in process.cmdline())
+    except (psutil.Error, OSError):
+        return False
+
+
+def _session(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except OSError:
+        return None
 
 
 class Service:
@@ -138,7 +177,7 @@ class Service:
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
             alive = process.status() != psutil.STATUS_ZOMBIE
-            return alive and (process.pid == self.pid or os.getsid(process.pid) == self.pid or process.environ().get(MARK) == self.mark)
+            return alive and (process.pid == self.pid or os.getsid(process.pid) == self.pid or is_marked(process, self.mark))
         except (psutil.Error, OSError):
             return False
 
@@ -179,9 +218,11 @@ class Launcher:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+    """None twice, none of another test process, and below those that the system lends to outgoing connections: nobody else takes it meanwhile."""
+    for port in _CANDIDATES:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("there are always more")
 
 
 def read_reply(connection: http.client.HTTPConnection) -> Reply:

@@ -12,12 +12,19 @@ from pathlib import Path
 import pytest
 
 IN_CI = bool(os.environ.get("FAIRLEAD_CI"))
-CURES = {"tensorflow": "scripts/setup tensorflow", "torch": "scripts/setup torch"}
+CURES = {
+    "java": "Debian's openjdk-17-jre-headless", "pyspark": "scripts/setup spark", "ray": "scripts/setup ray",
+    "tensorflow": "scripts/setup tensorflow", "torch": "scripts/setup torch",
+}  # fmt: skip
 
 
 def missing(name: str) -> bool:
     """True when neither a module nor a working command of that name is here."""
-    return python(name.removeprefix("python")) is None if name.startswith("python3.") else not (importlib.util.find_spec(name) or shutil.which(name))
+    if name.startswith("python3."):
+        return python(name.removeprefix("python")) is None
+    if name == "initdb" and any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):  # Debian keeps PostgreSQL's programs off the PATH
+        return False
+    return not (importlib.util.find_spec(name) or shutil.which(name))
 
 
 def require(*names: str) -> None:

@@ -64,8 +64,8 @@ def test_finds_and_ends_a_process_left_behind(tmp_path: Path, dummy: tuple[str |
     until(lambda: not service.processes(), "the child to be gone")  # SIGKILL is not instant
 
 
-@pytest.mark.parametrize("in_ci", [False, True])
-def test_a_skip_is_named_here_and_a_failure_in_ci(tmp_path: Path, repository: Path, in_ci: bool) -> None:
+@pytest.mark.parametrize(("in_ci", "processes"), [(False, "0"), (True, "0"), (True, "2")])
+def test_a_skip_is_named_here_and_a_failure_in_ci(tmp_path: Path, repository: Path, in_ci: bool, processes: str) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
     (tmp_path / "test_one.py").write_text(
         "import pytest\n"
@@ -78,6 +78,8 @@ def test_a_skip_is_named_here_and_a_failure_in_ci(tmp_path: Path, repository: Pa
         "-m",
         "pytest",
         "-q",
+        "-n",
+        processes,
         "-p",
         "no:cacheprovider",
         "-c",

@@ -131,9 +131,9 @@ def test_each_misbehaviour_has_its_name_and_the_next_request_is_unharmed(server:
 
 
 def test_silence_ends_with_the_patience_of_the_plan(server: Misbehaving) -> None:
-    record = drive(server, ["silence", "well"], patience=0.2)
+    record = drive(server, ["silence", "well"], patience=0.5)
     assert [one.kind for one in record.outcomes] == [Kind.TIMEOUT, Kind.OK]
-    assert 0.2 <= record.outcomes[0].latency < 5
+    assert record.outcomes[0].latency >= 0.5
 
 
 def test_an_answer_carries_revision_request_id_and_retry_after(server: Misbehaving) -> None:

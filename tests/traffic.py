@@ -188,6 +188,11 @@ class Traffic:
         spans = self._windows[name]
         return Record([one for one in self._outcomes if any(one.ended >= begun and one.due <= ended + after for begun, ended in spans)])
 
+    def within(self, name: str) -> Record:
+        """Those that were due and ended while the window was open: they waited for nothing that happened in it."""
+        spans = self._windows[name]
+        return Record([one for one in self._outcomes if any(begun <= one.due and one.ended <= ended for begun, ended in spans)])
+
     def wait(self) -> Record:
         """Until the plan's own bounds end it."""
         assert self._thread is not None

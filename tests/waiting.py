@@ -13,8 +13,8 @@ class NeverTrue(AssertionError):
     """What was waited for did not happen in time."""
 
 
-def until(fact: Callable[[], T], what: str, *, timeout: float = 30.0, pause: float = 0.02) -> T:
-    """Ask again until the answer is true, and return it. `what` completes the sentence "Waited 30 s for ..."."""
+def until(fact: Callable[[], T], what: str, *, timeout: float = 60.0, pause: float = 0.02) -> T:
+    """Ask again until the answer is true, and return it. `what` completes the sentence "Waited 60 s for ..."."""
     give_up = time.monotonic() + timeout
     while not (answer := fact()):
         if time.monotonic() > give_up:

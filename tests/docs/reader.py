@@ -9,8 +9,10 @@ In a page, the word after the fence says what is done with the block:
     text, json      right after `sh`: what it must say. Each line of a text, in this order, other lines may stand between; … stands for
                     anything. Of JSON, that of the last command: these keys with these values, "…" for any, fractions as rounded as the page has them.
 
-A block inside an HTML comment is run like any other: the reader's preparation, which the page tells in words. $DOCS is the page's folder's
-root. Ports of the page (PORTS) become free ones. No other name for a shell (bash, console …) is accepted, so nothing escapes.
+A block inside an HTML comment is run like any other: the reader's preparation, which the page tells in words. $DOCS is the page's folder's root.
+Ports of the page (PORTS) become free ones, but for the port inside a container (5001:5001 is such a pair). No other name for a shell (bash,
+console …) is accepted, so nothing escapes.
+What a page needs beyond this, such as Docker, it says in its second line: `surroundings`.
 """
 
 from __future__ import annotations
@@ -25,20 +27,21 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.live import Service, free_port
+from tests.live import MARK, Service, free_port, kill_left
 from tests.waiting import until
 
-PORTS = ("5001", "9001")
+PORTS = ("5001", "8890", "9001")
 READY = ("Ready.", " is live.")  # the log's word, and what the terminal shows when the log goes to a file
 SHELLS = frozenset(("bash", "console", "shell", "shell-session", "zsh"))
 FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-TIMEOUT = 60.0
+TIMEOUT = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +120,7 @@ class Reader:
     ran: the blocks that bash ran, as they stand on the page, with what they said.
     """
 
-    def __init__(self, folder: Path, docs: Path) -> None:
+    def __init__(self, folder: Path, docs: Path, variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder / "reader"
         self.folder.mkdir()
         self._notes = folder
@@ -125,8 +128,16 @@ class Reader:
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRLEAD_", "AZUREML_", "AML_"))}
         venv = Path(sys.executable).parent
         self._environment.update(
-            PATH=f"{venv}{os.pathsep}{os.environ['PATH']}", VIRTUAL_ENV=str(venv.parent), DOCS=str(docs), XDG_CACHE_HOME=str(folder / "cache")
+            PATH=f"{venv}{os.pathsep}{os.environ['PATH']}",
+            VIRTUAL_ENV=str(venv.parent),
+            DOCS=str(docs),
+            XDG_CACHE_HOME=str(folder / "cache"),
+            FAIRLEAD_HOME=str(folder / "home"),
+            UV_CACHE_DIR=os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv")),  # packages are fetched once, not once per page
         )
+        self._environment.update(variables or {})
+        self._mark = uuid.uuid4().hex  # the local server that a page starts, and its services, end with the page
+        self._environment[MARK] = self._mark
         self._shell = Shell(self.folder, self._environment)
         self._services: list[Service] = []
         self.ran: list[tuple[str, str]] = []
@@ -154,12 +165,15 @@ class Reader:
 
     def close(self) -> None:
         self._shell.close()
-        if self._services:
-            self._services.pop().end()
+        try:
+            if self._services:
+                self._services.pop().end()
+        finally:
+            kill_left(self._mark, self._notes)
 
     def _mapped(self, text: str) -> str:
         for port, free in self._ports.items():
-            text = re.sub(rf"\b{port}\b", free, text)
+            text = re.sub(rf"(?<!\d{{4}}:)\b{port}\b", free, text)
         return text
 
     def _run(self, block: Block, where: str) -> None:

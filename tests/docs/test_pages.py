@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.docs.reader import Reader, blocks
+from tests.docs.surroundings import surroundings
+from tests.local_home import share_environments
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+CARETAKERS = {"environments.md", "server.md"}  # pages that look at what was built, or clear it up
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -21,12 +24,15 @@ def name_of(page: Path) -> str:
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    reader = Reader(tmp_path, DOCS)
-    try:
-        yield reader
-    finally:
-        reader.close()
+def reader(page: Path, tmp_path: Path, environments: Path) -> Iterator[Reader]:
+    if page.name not in CARETAKERS:
+        share_environments(tmp_path / "home", environments)
+    with surroundings(page, tmp_path) as variables:
+        reader = Reader(tmp_path, DOCS, variables)
+        try:
+            yield reader
+        finally:
+            reader.close()
 
 
 @pytest.mark.needs("bash", "curl")

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploying import deploying_plane, ws
 from tests.docs.reader import Reader
+from tests.local_home import share_environments
 
+__all__ = ["deploying_plane", "follow", "ws"]
 Follow = Callable[[str], Reader]
 
 
 @pytest.fixture
-def follow(repository: Path, tmp_path: Path) -> Iterator[Follow]:
+def follow(repository: Path, tmp_path: Path, environments: Path) -> Iterator[Follow]:
     """`follow("streaming")` runs every command of examples/streaming/README.md in a copy of that folder."""
+    share_environments(tmp_path / "home", environments)
     with ExitStack() as readers:
 
         def copy_and_follow(name: str) -> Reader:

@@ -6,31 +6,37 @@ import os
 import re
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.waiting import until
+import pytest
+
+from tests.live import FAIRLEAD, MARK, kill_left
 
 
-def test_demo_scores_and_ends(repository: Path) -> None:
-    done = subprocess.run([sys.executable, "examples/demo/demo.py"], cwd=repository, capture_output=True, text=True, timeout=120, env=environment())
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"171 held-out rows in 173 requests over HTTP, .* equal the model's own", done.stdout)
-    assert re.search(r"curl http://127\.0\.0\.1:\d+/score -H 'Content-Type: application/json' -d @examples/demo/out/rows\.json", done.stdout)
-
-
-def test_demo_keeps_the_service_until_interrupted(repository: Path, tmp_path: Path) -> None:
-    shown = tmp_path / "shown.txt"
-    with shown.open("w") as sink:
-        demo = subprocess.Popen([sys.executable, "examples/demo/demo.py", "--keep"], cwd=repository, stdout=sink, stderr=sink, env=environment())
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A newcomer's: no server, no state."""
+    mark = uuid.uuid4().hex
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FAIRLEAD_")}
     try:
-        until(lambda: demo.poll() is not None or "Ctrl-C ends it" in shown.read_text(), "the demo to serve", timeout=120)
-        curl = re.search(r"http://127\.0\.0\.1:\d+", shown.read_text())
-        assert curl, shown.read_text()
-        assert demo.poll() is None, shown.read_text()
+        yield inherited | {"FAIRLEAD_HOME": str(tmp_path / "home"), MARK: mark}
     finally:
-        demo.send_signal(2)
-        assert demo.wait(60) == 0, shown.read_text()
+        kill_left(mark, tmp_path)
 
 
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("FAIRLEAD_")}
+def test_demo_ends_with_a_deployed_service(repository: Path, environment: dict[str, str]) -> None:
+    def run(*command: str | Path) -> str:
+        done = subprocess.run([str(word) for word in command], cwd=repository, capture_output=True, text=True, timeout=300, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    shown = run(sys.executable, "examples/demo/demo.py")
+    assert re.search(r"171 held-out rows in 173 requests over HTTP, .* equal the model's own", shown)
+    assert run(FAIRLEAD, "service", "run", "demo", "-d", "@examples/demo/out/rows.json").strip()
+    for command in ("update", "rollback", "logs", "delete"):
+        assert f"service {command} demo" in shown
+    again = run(sys.executable, "examples/demo/demo.py")
+    assert "demo:2" in again
+    run(sys.executable, "examples/demo/demo.py", "--clean")

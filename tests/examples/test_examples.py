@@ -17,7 +17,7 @@ PAGES = sorted(EXAMPLES.glob("*/README.md"))
 def test_page(page: Path) -> None:
     assert len(page.read_text().splitlines()) <= 25
     commands = "\n".join(block.text for block in blocks(page) if block.is_run)
-    assert "fairlead serve" in commands
+    assert "fairlead serve" in commands or "fairlead batch run" in commands
     assert f"]({page.parent.name}/)" in (EXAMPLES / "README.md").read_text()
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     assert f'follow("{page.parent.name}")' in tests
@@ -25,4 +25,4 @@ def test_page(page: Path) -> None:
 
 def test_git_keeps_text_only(repository: Path) -> None:
     kept = subprocess.run(["git", "ls-files", "examples"], cwd=repository, capture_output=True, text=True, check=True).stdout.split()
-    assert {Path(name).suffix for name in kept} == {".py", ".md"}
+    assert {Path(name).suffix for name in kept} == {".ipynb", ".md", ".py", ".txt"}

@@ -22,6 +22,7 @@ from fairlead.schemas.services import Settings as ServiceSettings
 from fairlead.sdk.uploads import upload_tree
 from fairlead.stores import tree_of
 from tests.containers import require_base
+from tests.faults.control_plane.data import DATA
 from tests.faults.control_plane.jobs import JOBS
 from tests.faults.control_plane.world import World, Write, folder_with
 
@@ -334,4 +335,5 @@ SCENARIOS = {
     "tokens": TOKENS,
     "images": IMAGES,
     "jobs": JOBS,
+    "data": DATA,
 }

@@ -165,19 +165,36 @@ def overload(records: list[Record]) -> str:
 
 
 def batch(records: list[Record]) -> str:
-    parts = ["Rows per second of fairlead have the start of its processes in them; those of the others begin when their libraries and the model are loaded.\n"]
-    parts += [f"{note}\n" for note in dict.fromkeys(record["note"] for record in records if "note" in record)]
+    parts = ["The whole command, and what is left of it after its start: libraries and the model are loaded, Ray and Spark run.\n"]
     for model in sorted({record["model"] for record in records}):
         chosen = sorted((record for record in records if record["model"] == model), key=lambda record: -record["rows_per_s"])
-        head = ("with", "rows", "rows per second", "to the loop", "rows per CPU-second", "to the loop", "peak MiB")
+        head = ("with", "rows", "rows per second", "to the loop", "after the start", "to the loop", "rows per CPU-second", "to the loop", "peak MiB")
         load = f"The machine's load was {chosen[0]['load_before']:.1f} before this began."
         parts.append(f"### {_title(model)}, parquet to parquet\n\n{load}\n\n{table(head, [_batch_row(record) for record in chosen])}")
     return "\n".join(parts)
 
 
 def _batch_row(record: Record) -> list[str]:
-    speeds = [f"{record['rows_per_s']:,.0f}", f"{record['ratio']:.2f}x", f"{record['rows_per_cpu_s']:,.0f}", f"{record['cpu_ratio']:.2f}x"]
+    pairs = (("rows_per_s", "ratio"), ("inner_rows_per_s", "inner_ratio"), ("rows_per_cpu_s", "cpu_ratio"))
+    speeds = [text for rate, ratio in pairs for text in (f"{record[rate]:,.0f}", f"{record[ratio]:.2f}x")]
     return [record["peer"], f"{record['rows']:,}", *speeds, f"{record['peak_bytes'] / 2**20:,.0f}"]
+
+
+def batch_limits(records: list[Record]) -> str:
+    return "\n".join(table(head, [line(each) for each in records if each["part"] == part]) for part, (head, line) in BATCH_LIMITS.items())
+
+
+def _bound(record: Record) -> list[str]:
+    seconds = [f"{record[name]:.1f} s" for name in ("read_write_s", "predict_s", "bound_s", "inner_s")]
+    return [f"{_title(record['model'])}, {record['rows']:,} rows", *seconds, f"{record['ratio']:.2f}x"]
+
+
+def _memory(record: Record) -> list[str]:
+    return [f"{_title(record['model'])}, {record['rows']:,} rows", f"{record['peak_bytes'] / 2**20:,.0f} MiB", f"{record['rows_per_s']:,.0f}"]
+
+
+def _files(record: Record) -> list[str]:
+    return [f"{record['files']:,} files of {record['bytes']:,} bytes", f"{record['plan_s']:.1f} s", f"{record['overhead_ms']:.2f} ms"]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -194,6 +211,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+BATCH_LIMITS: dict[str, tuple[Sequence[str], Callable[[Record], list[str]]]] = {
+    "bound": (("job", "read and write alone", "predict alone, one core", "the longer of read + write and predict ÷ 2", "the job, after its start", "to that"), _bound),
+    "memory": (("job", "peak memory of all its processes", "rows per second"), _memory),
+    "files": (("input", "planning", "beyond reading, per file"), _files),
+}
 MODELS = {"lr": "LogisticRegression pipeline", "rf": "RandomForest(100)"}
 STARTUP = {
     "imports": (
@@ -240,6 +262,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[list[Record]], str]], ...] = (
     ("router", "The router before a service", router),
     ("overload", "Ten times more than a service can do", overload),
     ("batch", "Batch, beside a hand-written loop and other engines", batch),
+    ("batch_limits", "Batch, beside what it cannot do without", batch_limits),
 )
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ It ends with its parent: at the end of the link it kills itself and all that the
 from __future__ import annotations
 
 import argparse
+import atexit
 import fcntl
 import logging
 import os
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NoReturn, Optional
 
 import pyarrow as pa
 
@@ -99,8 +100,17 @@ class Child:
             if frame.kind == frames.STOP:
                 scorer.shutdown()
                 self._bring_files()
-                return 0
+                self._leave()
             self._do(scorer, frames.said(frame))
+
+    def _leave(self) -> NoReturn:
+        """What Python does at its end for the script: threads are waited for, `atexit` is kept. Memory is the kernel's affair, and nobody waits for it."""
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._parent.send(frames.GONE)
+        os._exit(0)
 
     def _do(self, scorer: Scorer, said: Dict[str, Any]) -> None:
         shard = Shard.from_json(said["shard"])

@@ -11,7 +11,7 @@ from fairlead_scoring.worker.link import Frame, Link
 # parent → child
 TASK, SHARD, STOP = 64, 65, 66
 # child → parent
-READY, BEGUN, ENDED, OUTCOME, HOPELESS, TROUBLE = 72, 73, 74, 75, 76, 77
+READY, BEGUN, ENDED, OUTCOME, HOPELESS, TROUBLE, GONE = 72, 73, 74, 75, 76, 77, 78
 
 _BEGUN = struct.Struct("<III")
 

@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Union
@@ -271,18 +272,23 @@ class _Child:
         self._process.send_signal(signal.SIGTERM)
 
     def dismiss(self) -> None:
-        """shutdown() may take as long as a run()."""
+        """shutdown() may take as long as a run(). Nobody waits for the end of a process that has nothing left to do."""
+        ends = time.monotonic() + self._limit
+        is_gone = False
         if self.is_ready:
             try:
                 self._link.send(frames.STOP)
-                self._process.wait(self._limit)
-            except (link.LinkClosed, subprocess.TimeoutExpired):
+                is_gone = self._next(lambda: time.monotonic() >= ends, None) is not None
+            except link.LinkClosed:
                 pass  # it is killed
-        self.kill()
+        self.kill(waits=not is_gone)
 
-    def kill(self) -> None:
+    def kill(self, *, waits: bool = True) -> None:
         self.send_signal(signal.SIGKILL)
-        self._process.wait()
+        if waits:
+            self._process.wait()
+        else:
+            threading.Thread(target=self._process.wait, name="fairlead-reaper", daemon=True).start()
         self._link.close()
         self._life.close()
 

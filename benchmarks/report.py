@@ -212,7 +212,10 @@ def _count(number: int, noun: str) -> str:
 
 
 BATCH_LIMITS: dict[str, tuple[Sequence[str], Callable[[Record], list[str]]]] = {
-    "bound": (("job", "read and write alone", "predict alone, one core", "the longer of read + write and predict ÷ 2", "the job, after its start", "to that"), _bound),
+    "bound": (
+        ("job", "read and write alone", "predict alone, one core", "the longer (predict ÷ 2)", "the job, after its start", "to that"),
+        _bound,
+    ),
     "memory": (("job", "peak memory of all its processes", "rows per second"), _memory),
     "files": (("input", "planning", "beyond reading, per file"), _files),
 }

@@ -23,7 +23,7 @@ for path in sorted(Path(sys.argv[2]).glob("*.parquet")):
             writer.write_table(pa.table({"prediction": np.zeros(batch.num_rows, dtype=np.int64)}))
             rows += batch.num_rows
 print("read_write", time.monotonic() - begun)
-first = pq.ParquetFile(sorted(Path(sys.argv[2]).glob("*.parquet"))[0])
+first = pq.ParquetFile(min(Path(sys.argv[2]).glob("*.parquet")))
 frames = [first.read_row_group(number).to_pandas() for number in range(min(SAMPLED, first.num_row_groups))]
 begun = time.process_time()
 for frame in frames:

@@ -14,8 +14,9 @@ from fairlead.schemas.wire import Page
 from fairlead.server.access import Contributor, Reader
 from fairlead.server.conditional import IfMatch, show_tag
 from fairlead.server.context import Parts
-from fairlead.server.data import datasets, names, reading
+from fairlead.server.data import datasets, reading
 from fairlead.server.data.routes import BYTES, Range
+from fairlead.server.numbered import DATASETS
 from fairlead.server.once import Repeatable
 from fairlead.server.paging import Pages
 from fairlead.server.routing import Router
@@ -53,7 +54,7 @@ def register_dataset(access: Contributor, parts: Parts, body: NewDatasetVersion,
 @router.get("/datasets/{name}")
 def show_dataset(access: Reader, session: Reading, name: Name, response: Response) -> Dataset:
     """One name, with its latest version."""
-    row = names.dataset_named(session, access.workspace_id, name)
+    row = DATASETS.named(session, access.workspace_id, name)
     show_tag(response, row)
     return datasets.dataset_to_wire(row)
 
@@ -61,19 +62,19 @@ def show_dataset(access: Reader, session: Reading, name: Name, response: Respons
 @router.delete("/datasets/{name}", status_code=204)
 def delete_dataset(access: Contributor, session: Writing, name: Name, if_match: IfMatch = None) -> None:
     """With all its versions; the data stays where it is."""
-    datasets.delete(session, access, names.dataset_named(session, access.workspace_id, name, lock=True), if_match)
+    datasets.delete(session, access, DATASETS.named(session, access.workspace_id, name, lock=True), if_match)
 
 
 @router.get("/datasets/{name}/versions")
 def list_dataset_versions(access: Reader, session: Reading, pages: Pages, name: Name) -> Page[DatasetVersion]:
     """Newest first."""
-    return datasets.list_versions(session, names.dataset_named(session, access.workspace_id, name), pages)
+    return datasets.list_versions(session, DATASETS.named(session, access.workspace_id, name), pages)
 
 
 @router.get("/datasets/{name}/versions/{version}")
 def show_dataset_version(access: Reader, session: Reading, name: Name, version: Version, response: Response) -> DatasetVersion:
     """One version: what is read, and how."""
-    row = names.version_of(session, access.workspace_id, name, version)
+    row = DATASETS.version_of(session, access.workspace_id, name, version)
     show_tag(response, row)
     return datasets.to_wire(row)
 
@@ -83,7 +84,7 @@ def change_dataset_version(
     access: Contributor, session: Writing, name: Name, version: Version, body: DatasetChange, response: Response, if_match: IfMatch = None
 ) -> DatasetVersion:
     """Description and tags; what is read never changes."""
-    row = names.version_of(session, access.workspace_id, name, version)
+    row = DATASETS.version_of(session, access.workspace_id, name, version)
     datasets.change(session, access, row, body, if_match)
     show_tag(response, row)
     return datasets.to_wire(row)
@@ -92,13 +93,13 @@ def change_dataset_version(
 @router.delete("/datasets/{name}/versions/{version}", status_code=204)
 def delete_dataset_version(access: Contributor, session: Writing, name: Name, version: Version, if_match: IfMatch = None) -> None:
     """The data stays where it is; the number is not given again."""
-    datasets.delete_version(session, access, names.version_of(session, access.workspace_id, name, version), if_match)
+    datasets.delete_version(session, access, DATASETS.version_of(session, access.workspace_id, name, version), if_match)
 
 
 @router.get("/datasets/{name}/versions/{version}/files")
 def list_dataset_files(access: Reader, parts: Parts, session: Reading, pages: Pages, name: Name, version: Version) -> Page[DataFile]:
     """The files that are there now, source by source."""
-    row = names.version_of(session, access.workspace_id, name, version)
+    row = DATASETS.version_of(session, access.workspace_id, name, version)
     return reading.list_dataset(parts, access.workspace_id, DatasetDefinition.model_validate(row.definition), pages)
 
 
@@ -114,7 +115,7 @@ def show_dataset_file(
     range: Range = None,  # noqa: A002 - the header's name
 ) -> Response:
     """The bytes of one of its files, or with `range: bytes=…` a part of them."""
-    row = names.version_of(session, access.workspace_id, name, version)
+    row = DATASETS.version_of(session, access.workspace_id, name, version)
     definition = DatasetDefinition.model_validate(row.definition)
     return reading.stream_dataset(parts, access.workspace_id, definition, (source, path), range)
 
@@ -122,4 +123,4 @@ def show_dataset_file(
 @router.get("/dataset-versions/{version_id}")
 def show_dataset_version_by_id(access: Reader, session: Reading, version_id: Id) -> DatasetVersion:
     """One version, by its id."""
-    return datasets.to_wire(names.version_with_id(session, access.workspace_id, version_id))
+    return datasets.to_wire(datasets.version_with_id(session, access.workspace_id, version_id))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from fairlead.errors import Conflict
+from fairlead.errors import Conflict, NotFound
 from fairlead.schemas.data import Dataset, DatasetChange, DatasetDefinition, DatasetVersion, NewDatasetVersion
 from fairlead.schemas.wire import Page
 from fairlead.server import audit
@@ -18,10 +18,10 @@ from fairlead.server.access import Access
 from fairlead.server.accounts.workspaces import keep_workspace
 from fairlead.server.clock import now
 from fairlead.server.conditional import check_tag
-from fairlead.server.data import names
 from fairlead.server.data.shelf import Found
 from fairlead.server.faults import FaultPoint
 from fairlead.server.ids import new_id
+from fairlead.server.numbered import DATASETS
 from fairlead.server.paging import Paging, page
 from fairlead.server.tables.data import DatasetRow, DatasetVersionRow
 
@@ -47,7 +47,7 @@ def register(session: Session, access: Access, body: NewDatasetVersion, listing:
     keep_workspace(session, access)
     said = body.definition.model_dump(mode="json")
     digest = digest_of(body.definition, listing)
-    dataset = names.take_number(session, access, body.name)
+    dataset = DATASETS.take_number(session, access, body.name)
     latest = _numbered(session, dataset, dataset.latest_version)
     if latest is not None and latest.digest == digest:
         dataset.last_version -= 1
@@ -78,6 +78,14 @@ def digest_of(definition: DatasetDefinition, listing: Listing | None) -> str:
     return hashlib.sha256(f"{said}\n{listing.digest if listing else ''}".encode()).hexdigest()
 
 
+def version_with_id(session: Session, workspace_id: str, version_id: str) -> DatasetVersionRow:
+    """Raises NotFound."""
+    row = session.get(DatasetVersionRow, version_id)
+    if row is None or row.workspace_id != workspace_id or row.deleted_at is not None:
+        raise NotFound(f"There is no data set with the id {version_id[:80]!r} in this workspace; `fairlead dataset list` shows those there are.")
+    return row
+
+
 def list_datasets(session: Session, workspace_id: str, paging: Paging, containing: str | None) -> Page[Dataset]:
     chosen = select(DatasetRow).where(DatasetRow.workspace_id == workspace_id, DatasetRow.deleted_at.is_(None))
     if containing:
@@ -92,8 +100,8 @@ def list_versions(session: Session, dataset: DatasetRow, paging: Paging) -> Page
 
 
 def change(session: Session, access: Access, row: DatasetVersionRow, body: DatasetChange, if_match: str | None) -> None:
-    names.hold(session, row.dataset_id)
-    names.refuse_deleted(session, row)
+    DATASETS.hold(session, row.dataset_id)
+    DATASETS.refuse_deleted(session, row)
     check_tag(if_match, row, f"{row.name}:{row.version}")
     if body.description is not None:
         row.description = body.description
@@ -106,8 +114,8 @@ def change(session: Session, access: Access, row: DatasetVersionRow, body: Datas
 
 def delete_version(session: Session, access: Access, row: DatasetVersionRow, if_match: str | None) -> None:
     """The data stays where it is; its number is not given again."""
-    dataset = names.hold(session, row.dataset_id)
-    names.refuse_deleted(session, row)
+    dataset = DATASETS.hold(session, row.dataset_id)
+    DATASETS.refuse_deleted(session, row)
     check_tag(if_match, row, f"{row.name}:{row.version}")
     row.deleted_at = row.updated_at = now()
     row.etag += 1

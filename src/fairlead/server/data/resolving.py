@@ -17,8 +17,9 @@ from fairlead.errors import Forbidden, UsageError
 from fairlead.schemas.data import DataPath, DatasetDefinition, parse_dataset
 from fairlead.schemas.data_urls import SQL, Url, read_url
 from fairlead.server.accounts.secrets import open_secrets, refuse_missing
-from fairlead.server.data import credentials, names, stores
+from fairlead.server.data import credentials, stores
 from fairlead.server.data.ground import Ground
+from fairlead.server.numbered import DATASETS
 from fairlead.server.sealing import Seal
 from fairlead.server.tables.data import DatastoreRow
 
@@ -106,7 +107,7 @@ def locate(session: Session, ground: Ground, workspace_id: str, path: DataPath, 
 def _defined(session: Session, workspace_id: str, wish: Mapping[str, Any]) -> tuple[DatasetDefinition, dict[str, Any]]:
     refining = {name: wish[name] for name in _REFINING if wish.get(name) not in (None, "", {}, [])}
     if wish.get("dataset"):
-        row = names.version_of(session, workspace_id, *parse_dataset(str(wish["dataset"])))
+        row = DATASETS.version_of(session, workspace_id, *parse_dataset(str(wish["dataset"])))
         refined = _definition({**row.definition, **refining, "options": {**row.definition["options"], **refining.get("options", {})}})
         return refined, {"name": f"{row.name}:{row.version}", "digest": row.digest, "dataset_id": row.id}
     if wish.get("definition"):

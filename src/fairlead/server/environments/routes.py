@@ -22,7 +22,8 @@ from fairlead.schemas.wire import Page
 from fairlead.server.access import Contributor, Reader
 from fairlead.server.conditional import IfMatch, show_tag
 from fairlead.server.context import Parts
-from fairlead.server.environments import names, service, uses
+from fairlead.server.environments import service, uses
+from fairlead.server.numbered import ENVIRONMENTS
 from fairlead.server.once import Repeatable
 from fairlead.server.paging import Pages
 from fairlead.server.routing import Router
@@ -54,7 +55,7 @@ def create_environment(access: Contributor, parts: Parts, body: NewEnvironmentVe
 @router.get("/{name}")
 def show_environment(access: Reader, session: Reading, name: Name, response: Response) -> Environment:
     """One name, with its latest version."""
-    row = names.environment_named(session, access.workspace_id, name)
+    row = ENVIRONMENTS.named(session, access.workspace_id, name)
     show_tag(response, row)
     return service.environment_to_wire(row)
 
@@ -62,19 +63,19 @@ def show_environment(access: Reader, session: Reading, name: Name, response: Res
 @router.delete("/{name}", status_code=204)
 def delete_environment(access: Contributor, session: Writing, name: Name, if_match: IfMatch = None) -> None:
     """With all its versions; refused while something uses one."""
-    service.delete(session, access, names.environment_named(session, access.workspace_id, name, lock=True), if_match)
+    service.delete(session, access, ENVIRONMENTS.named(session, access.workspace_id, name, lock=True), if_match)
 
 
 @router.get("/{name}/versions")
 def list_environment_versions(access: Reader, session: Reading, pages: Pages, name: Name) -> Page[EnvironmentVersion]:
     """Newest first, without their locks."""
-    return service.list_versions(session, names.environment_named(session, access.workspace_id, name), pages)
+    return service.list_versions(session, ENVIRONMENTS.named(session, access.workspace_id, name), pages)
 
 
 @router.get("/{name}/versions/{version}")
 def show_environment_version(access: Reader, session: Reading, name: Name, version: Version, response: Response) -> EnvironmentVersion:
     """One version: what was asked for, and the lock that came of it."""
-    row = names.version_of(session, access.workspace_id, name, version)
+    row = ENVIRONMENTS.version_of(session, access.workspace_id, name, version)
     show_tag(response, row)
     return service.to_wire(row, whole=True)
 
@@ -84,7 +85,7 @@ def change_environment_version(
     access: Contributor, session: Writing, name: Name, version: Version, body: EnvironmentChange, response: Response, if_match: IfMatch = None
 ) -> EnvironmentVersion:
     """Description, tags, archived; what is installed never changes."""
-    row = names.version_of(session, access.workspace_id, name, version)
+    row = ENVIRONMENTS.version_of(session, access.workspace_id, name, version)
     service.change(session, access, row, body, if_match)
     show_tag(response, row)
     return service.to_wire(row, whole=True)
@@ -93,33 +94,33 @@ def change_environment_version(
 @router.delete("/{name}/versions/{version}", status_code=204)
 def delete_environment_version(access: Contributor, session: Writing, name: Name, version: Version, if_match: IfMatch = None) -> None:
     """Refused while something uses it, naming what does."""
-    service.delete_version(session, access, names.version_of(session, access.workspace_id, name, version), if_match)
+    service.delete_version(session, access, ENVIRONMENTS.version_of(session, access.workspace_id, name, version), if_match)
 
 
 @router.get("/{name}/versions/{version}/lock", response_class=PlainTextResponse)
 def show_environment_lock(access: Reader, session: Reading, name: Name, version: Version) -> str:
     """Requirement lines with hashes, as pip and uv read them."""
-    return names.version_of(session, access.workspace_id, name, version).lock
+    return ENVIRONMENTS.version_of(session, access.workspace_id, name, version).lock
 
 
 @router.get("/{name}/diff")
 def compare_environments(access: Reader, session: Reading, name: Name, first: Chosen, second: Chosen = "latest") -> EnvironmentDifference:
     """Packages, Python and variables that differ between two versions."""
-    rows = [names.version_of(session, access.workspace_id, name, each) for each in (first, second)]
+    rows = [ENVIRONMENTS.version_of(session, access.workspace_id, name, each) for each in (first, second)]
     return service.difference(*rows)
 
 
 @router.get("/{name}/versions/{version}/uses")
 def list_environment_uses(access: Reader, session: Reading, pages: Pages, name: Name, version: Version, current: bool | None = None) -> Page[EnvironmentUse]:
     """Newest first."""
-    row = names.version_of(session, access.workspace_id, name, version)
+    row = ENVIRONMENTS.version_of(session, access.workspace_id, name, version)
     return uses.list_uses(session, EnvironmentUseRow.version_id, row.id, pages, current=current)
 
 
 @router.post("/{name}/versions/{version}/build", status_code=202)
 def build_environment(access: Contributor, parts: Parts, session: Reading, name: Name, version: Version) -> EnvironmentBuild:
     """Begins to build it on the server's machine, unless it is built; a deploy does the same when it needs it."""
-    return parts.builds.begin(service.lock_of(names.version_of(session, access.workspace_id, name, version)))
+    return parts.builds.begin(service.lock_of(ENVIRONMENTS.version_of(session, access.workspace_id, name, version)))
 
 
 @router.get("/{name}/versions/{version}/build")
@@ -132,5 +133,5 @@ def show_environment_build(
     offset: Annotated[int, Query(ge=0, le=2**40, description="Bytes of the log that the caller has.")] = 0,
 ) -> EnvironmentBuild:
     """Whether it is built on the server's machine, and what was said meanwhile."""
-    row = names.version_of(session, access.workspace_id, name, version)
+    row = ENVIRONMENTS.version_of(session, access.workspace_id, name, version)
     return parts.builds.state(service.lock_of(row).digest, offset)

@@ -28,8 +28,9 @@ from fairlead.server import audit, faults
 from fairlead.server.access import Access
 from fairlead.server.clock import now
 from fairlead.server.conditional import check_tag
-from fairlead.server.environments import names, uses
+from fairlead.server.environments import uses
 from fairlead.server.ids import new_id
+from fairlead.server.numbered import ENVIRONMENTS
 from fairlead.server.paging import Paging, page
 from fairlead.server.tables.environments import EnvironmentRow, EnvironmentVersionRow
 
@@ -54,7 +55,7 @@ def create(session: Session, access: Access, body: NewEnvironmentVersion, made: 
     """The next version of the name; the latest one itself when it says the same. Raises Conflict when the name is known in another spelling."""
     spec = EnvironmentSpec.from_json(body.spec).to_json()
     digest = hashlib.sha256(made.text.encode()).hexdigest()
-    environment = names.take_number(session, access, body.name)
+    environment = ENVIRONMENTS.take_number(session, access, body.name)
     latest = _numbered(session, environment, environment.latest_version)
     if latest is not None and (latest.spec, latest.lock_digest, latest.python) == (spec, digest, made.python):
         environment.last_version -= 1
@@ -73,7 +74,7 @@ def create(session: Session, access: Access, body: NewEnvironmentVersion, made: 
 
 def resolve(session: Session, workspace_id: str, reference: str) -> EnvironmentVersionRow:
     """What `name`, `name:3` or `name:latest` means now; `spec_of` gives what a revision keeps of it. Raises NotFound, UsageError."""
-    return names.version_of(session, workspace_id, *parse_environment(reference))
+    return ENVIRONMENTS.version_of(session, workspace_id, *parse_environment(reference))
 
 
 def spec_of(row: EnvironmentVersionRow) -> EnvironmentSpec:
@@ -100,8 +101,8 @@ def list_versions(session: Session, environment: EnvironmentRow, paging: Paging)
 
 
 def change(session: Session, access: Access, row: EnvironmentVersionRow, body: EnvironmentChange, if_match: str | None) -> None:
-    environment = names.hold(session, row.environment_id)
-    names.refuse_deleted(session, row)
+    environment = ENVIRONMENTS.hold(session, row.environment_id)
+    ENVIRONMENTS.refuse_deleted(session, row)
     check_tag(if_match, row, f"{row.name}:{row.version}")
     changes = body.model_dump(exclude_unset=True)
     if body.description is not None:
@@ -118,8 +119,8 @@ def change(session: Session, access: Access, row: EnvironmentVersionRow, body: E
 
 def delete_version(session: Session, access: Access, row: EnvironmentVersionRow, if_match: str | None) -> None:
     """Its number is not given again. Raises InUse while something uses it."""
-    environment = names.hold(session, row.environment_id)
-    names.refuse_deleted(session, row)
+    environment = ENVIRONMENTS.hold(session, row.environment_id)
+    ENVIRONMENTS.refuse_deleted(session, row)
     check_tag(if_match, row, f"{row.name}:{row.version}")
     _refuse_used(session, f"{row.name}:{row.version}", [row.id])
     row.deleted_at = row.updated_at = now()

@@ -14,8 +14,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from fairlead.schemas.environments import EnvironmentUse
 from fairlead.schemas.wire import Page
 from fairlead.server.clock import now
-from fairlead.server.environments import names
 from fairlead.server.ids import new_id
+from fairlead.server.numbered import ENVIRONMENTS
 from fairlead.server.paging import Paging, page
 from fairlead.server.tables.environments import EnvironmentUseRow, EnvironmentVersionRow
 
@@ -23,8 +23,8 @@ from fairlead.server.tables.environments import EnvironmentUseRow, EnvironmentVe
 def begin(session: Session, version_id: str, *, object_id: str, name: str, revision: int, kind: str = "service") -> None:
     """Twice is once. Raises NotFound when the version was deleted meanwhile."""
     row = session.get_one(EnvironmentVersionRow, version_id)
-    names.hold(session, row.environment_id)
-    names.refuse_deleted(session, row)
+    ENVIRONMENTS.hold(session, row.environment_id)
+    ENVIRONMENTS.refuse_deleted(session, row)
     mine = (EnvironmentUseRow.object_id == object_id) & (EnvironmentUseRow.revision == revision) & EnvironmentUseRow.until.is_(None)
     if session.scalar(select(EnvironmentUseRow.id).where(mine, EnvironmentUseRow.version_id == version_id)) is None:
         said: dict[str, Any] = {"kind": kind, "object_id": object_id, "name": name, "revision": revision, "since": now(), "until": None}

@@ -77,5 +77,20 @@ def locked_at_once(path: Path) -> Iterator[bool]:
         os.close(fd)
 
 
+def is_held(path: Path) -> bool:
+    """Whether somebody has the lock at this moment; nobody has one that is not there."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def not_written(folder: Path, error: OSError) -> BootFailure:
     return BootFailure(f"{folder} cannot be written to ({error.strerror or error}); make room there, or make it yours, and try again.")

@@ -7,9 +7,7 @@ jobs/<handle>/job.json, lock, cancel, progress.json, events.jsonl, secrets/, log
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 
 from fairlead_scoring.batch import job as contract
 
-from fairlead.targets.files import check_handle, read_json, write_json, write_whole
+from fairlead.targets.files import check_handle, is_held, read_json, write_json, write_whole
 
 ENDED = {"succeeded", "failed", "canceled"}
 DRIVER_LOG = "sys/driver.txt"
@@ -52,17 +50,7 @@ class Place:
     @property
     def is_running(self) -> bool:
         """Whether a driver holds the lock."""
-        try:
-            fd = os.open(self.folder / contract.LOCK, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return is_held(self.folder / contract.LOCK)
 
     @property
     def progress(self) -> dict[str, Any]:

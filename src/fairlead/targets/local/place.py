@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.targets.checking import endpoint_of
-from fairlead.targets.files import check_handle, not_written, read_json, write_json
+from fairlead.targets.files import check_handle, is_held, not_written, read_json, write_json
 
 LONGEST_SOCKET = 100  # bytes; as fairlead_scoring.supervisor.control_socket has it
 
@@ -106,17 +106,7 @@ class Place:
 
     @property
     def is_running(self) -> bool:
-        try:
-            fd = os.open(f"{self.socket}.lock", os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return is_held(Path(f"{self.socket}.lock"))
 
 
 def _socket(root: Path, handle: str) -> Path:

@@ -270,10 +270,7 @@ def run(mini_batch):
     assert (job.progress["unit"], job.progress["rows"]["done"], job.progress["rows"]["failed"]) == ("files", 7, 1)
 
 
-def test_what_a_script_left_to_its_processs_end_is_done(tmp_path: Path) -> None:
-    """Threads, `atexit`, a pool's idle threads, and what a library in C has written and not flushed."""
-    write_rows(tmp_path / "in.parquet", 10)
-    text = DOUBLE + """
+LEAVES_WORK = """
 import atexit, concurrent.futures, ctypes, threading
 late = threading.Event()
 def shutdown():
@@ -283,7 +280,12 @@ def shutdown():
     atexit.register(print, "an exit")
     ctypes.CDLL(None).puts(b"a library")
 """
-    job = order_job(tmp_path, bundle_of_script(tmp_path, text), str(tmp_path / "in.parquet"), script="score.py")
+
+
+def test_what_a_script_left_to_its_processs_end_is_done(tmp_path: Path) -> None:
+    """Threads, `atexit`, a pool's idle threads, and what a library in C has written and not flushed."""
+    write_rows(tmp_path / "in.parquet", 10)
+    job = order_job(tmp_path, bundle_of_script(tmp_path, DOUBLE + LEAVES_WORK), str(tmp_path / "in.parquet"), script="score.py")
     done = job.drive()
     assert done.returncode == 0, done.stderr
     said = (job.place / "logs/user/stdout/node-0/process000.stdout.txt").read_text().splitlines()

@@ -49,6 +49,14 @@ REQUESTS = {
     "search: metric that none has": "model-versions?where=metrics.auc > 2",
     "search: the newest of each name, by framework": "model-versions?latest=true&framework=Onnx",
     "search: the 9,000 oldest": "model-versions?where=tags.BuildId < 9000",
+    "search: the 50,000 oldest": "model-versions?where=tags.BuildId < 50000",
+    "search: names that begin so, 11,110 versions": "model-versions?name=model-9*",
+    "search: a tag and a framework, together nowhere": "model-versions?tag=stage%3Dprod&framework=Onnx",
+    "search: two metrics of many, together nowhere": "model-versions?where=metrics.auc > 0.5 and metrics.loss < 0.5",
+    "search: tag of 10,000, among the oldest third": "model-versions?where=metrics.loss < 4700 and tags.stage = 'prod'",
+    "search: tag of 10,000 among the 9,000 oldest": "model-versions?where=tags.BuildId < 9000 and tags.stage = 'prod'",
+    "search: the 9,000 oldest, where nothing else holds": "model-versions?where=tags.BuildId < 9000 and metrics.loss > 9000 and metrics.auc >= 0",
+    "search: 5 of 100,000, by their size": "model-versions?where=size < 1005",
 }
 
 

@@ -180,7 +180,7 @@ def api() -> str:
     head = (
         "# Routes of the server\n\nEvery field of each is at `/v1/openapi.json` of a running server. A route needs a token (`Authorization: Bearer TOKEN`)\n"
         "and the role that is named, in the workspace of its path; an owner may do what a contributor may, who may do what a reader may.\n"
-        "Errors are [problem documents](errors.md). Lists take `limit` and `after` (the `next` of the page before).\n\n"
+        "Errors are [problem documents](errors.md). Lists take `limit` and `after` (the `next` of the page before, until it is null).\n\n"
     )
     return head + _table(("method", "path", "needs", "what it does"), api_rows())
 

@@ -1,6 +1,6 @@
 """Filters as SQL. Nothing of what a caller says becomes SQL text: values are bound, names are columns of ours.
 
-A filter that an index can answer has a `source`: the ids of its versions. The search counts a few of each source first, and begins with the smallest.
+A filter that an index can answer has sources: the ids of its versions. `sources` says how a search chooses among them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Select, and_, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Double, Select, String, and_, column, literal, not_, or_, select, table
 from sqlalchemy.orm import InstrumentedAttribute
 
 from fairlead.server.registry import facts
 from fairlead.server.registry.expressions import Both, Comparison, Expression, Negation
 from fairlead.server.tables.registry import ModelLabelRow, ModelMetricRow, ModelRow, ModelVersionRow
 
+CANDIDATES = table("candidates", column("id", String))
+"""What the search calls the versions of which it asks whether they fit."""
 _KINDS = {"tags": facts.TAG, "properties": facts.PROPERTY}
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -39,18 +41,29 @@ class Source:
     """Ids of versions that an index finds. `order`: what that index, and no other, is ordered by behind the values that are asked for.
 
     Reading in that order keeps PostgreSQL, whose statistics do not know which values belong to which metric, from reading the table instead.
+    newest_first: all of `order` is the same in all that are found, so that read backwards the index has the newest first.
     """
 
     ids: Select[str]
     order: tuple[InstrumentedAttribute[Any], ...] = ()
+    newest_first: bool = False
 
 
 @dataclass(frozen=True)
 class Filter:
-    """`condition`: of a row of model_versions. `sources`: together they hold all versions that fit, and maybe more; none where no index helps."""
+    """`condition`: of a row of model_versions if `of_row`, otherwise of CANDIDATES alone. `lookups`: how many comparisons it makes.
+
+    `sources`: together they hold all versions that fit, and maybe more; none where no index helps.
+    """
 
     condition: ColumnElement[bool]
     sources: tuple[Source, ...] = ()
+    of_row: bool = True
+    lookups: int = 1
+
+    @property
+    def newest_first(self) -> bool:
+        return all(source.newest_first for source in self.sources)
 
 
 def filters_of(expression: Expression, workspace_id: str) -> Iterator[Filter]:
@@ -66,12 +79,14 @@ def filter_of(asked: Expression, workspace_id: str) -> Filter:
     if isinstance(asked, Comparison):
         return comparison(asked, workspace_id)
     if isinstance(asked, Negation):
-        return Filter(not_(filter_of(asked.part, workspace_id).condition))
+        part = filter_of(asked.part, workspace_id)
+        return replace(part, condition=not_(part.condition), sources=())
     parts = [filter_of(part, workspace_id) for part in asked.parts]
+    of_row, lookups = any(part.of_row for part in parts), sum(part.lookups for part in parts)
     if isinstance(asked, Both):
-        return Filter(and_(*(part.condition for part in parts)), next((part.sources for part in parts if part.sources), ()))
+        return Filter(and_(*(part.condition for part in parts)), next((part.sources for part in parts if part.sources), ()), of_row, lookups)
     every = all(part.sources for part in parts)
-    return Filter(or_(*(part.condition for part in parts)), tuple(source for part in parts for source in part.sources) if every else ())
+    return Filter(or_(*(part.condition for part in parts)), tuple(source for part in parts for source in part.sources) if every else (), of_row, lookups)
 
 
 def comparison(asked: Comparison, workspace_id: str) -> Filter:
@@ -92,16 +107,16 @@ def label(workspace_id: str, kind: str, key: str, value: str | None = None) -> F
     """Without `value`: whether it is there at all."""
     named = and_(ModelLabelRow.kind == kind, ModelLabelRow.key == key)
     if value is not None:
-        named = and_(named, ModelLabelRow.value == facts.searchable(value))
+        return _has(ModelLabelRow.version_id, and_(named, ModelLabelRow.value == facts.searchable(value)), _labelled(workspace_id, named, value))
     source = select(ModelLabelRow.version_id).where(ModelLabelRow.workspace_id == workspace_id, named)
-    return Filter(_has(ModelLabelRow.version_id, named), (Source(source, (ModelLabelRow.value, ModelLabelRow.number)),))
+    return _has(ModelLabelRow.version_id, named, Source(source, (ModelLabelRow.value, ModelLabelRow.number)))
 
 
 def dataset(workspace_id: str, said: str) -> Filter:
     """By name or digest."""
-    value = and_(ModelLabelRow.kind == facts.DATASET, ModelLabelRow.key.in_(("name", "digest")), ModelLabelRow.value == facts.searchable(said))
-    source = select(ModelLabelRow.version_id).where(ModelLabelRow.workspace_id == workspace_id, value)
-    return Filter(_has(ModelLabelRow.version_id, value), (Source(source),))
+    either = [and_(ModelLabelRow.kind == facts.DATASET, ModelLabelRow.key == key) for key in ("name", "digest")]
+    fits = and_(or_(*either), ModelLabelRow.value == facts.searchable(said))
+    return _has(ModelLabelRow.version_id, fits, *(_labelled(workspace_id, named, said) for named in either))
 
 
 def named(workspace_id: str, name: str) -> Filter:
@@ -126,9 +141,13 @@ def equal(workspace_id: str, column: InstrumentedAttribute[Any], value: str) -> 
     return Filter(condition, (Source(_ids_of_versions(workspace_id, condition), (ModelVersionRow.created_at,)),))
 
 
-def is_latest() -> ColumnElement[bool]:
-    latest = select(ModelRow.id).where(ModelRow.id == ModelVersionRow.model_id, ModelRow.latest_version == ModelVersionRow.version).limit(1)
-    return latest.correlate(ModelVersionRow).scalar_subquery().is_not(None)
+def latest() -> Filter:
+    newest = select(ModelRow.id).where(ModelRow.id == ModelVersionRow.model_id, ModelRow.latest_version == ModelVersionRow.version).limit(1)
+    return Filter(newest.correlate(ModelVersionRow).scalar_subquery().is_not(None))
+
+
+def not_archived() -> Filter:
+    return Filter(ModelVersionRow.archived_at.is_(None), lookups=0)
 
 
 def archived(workspace_id: str) -> Filter:
@@ -141,28 +160,39 @@ def _metric(asked: Comparison, workspace_id: str) -> Filter:
     named, value = ModelMetricRow.name == asked.key, _compared(ModelMetricRow.value, asked)
     source = select(ModelMetricRow.version_id).where(ModelMetricRow.workspace_id == workspace_id, named)
     by_index = source.where(value) if asked.operator in _BY_INDEX else source
-    return Filter(_has(ModelMetricRow.version_id, and_(named, value)), (Source(by_index, (ModelMetricRow.value, ModelMetricRow.version_id)),))
+    order = (ModelMetricRow.value, ModelMetricRow.version_id)
+    found = Source(by_index, order[:1], newest_first=True) if asked.operator == "=" else Source(by_index, order)
+    return _has(ModelMetricRow.version_id, and_(named, value), found)
 
 
 def _label(asked: Comparison, workspace_id: str) -> Filter:
     """A number compares with the number that the label states, a text with its text."""
+    if asked.operator == "=" and isinstance(asked.value, str):
+        return label(workspace_id, _KINDS[asked.subject], asked.key, asked.value)
     column: InstrumentedAttribute[Any] = ModelLabelRow.value
     other: InstrumentedAttribute[Any] = ModelLabelRow.number
     if isinstance(asked.value, float):
         column, other = other, column
-    text = facts.searchable(str(asked.value)) if asked.operator in ("=", "!=") else asked.value
+    text = facts.searchable(str(asked.value)) if asked.operator == "!=" else asked.value
     value = _compared(column, asked if isinstance(asked.value, float) else replace(asked, value=text))
     named = and_(ModelLabelRow.kind == _KINDS[asked.subject], ModelLabelRow.key == asked.key)
     source = select(ModelLabelRow.version_id).where(ModelLabelRow.workspace_id == workspace_id, named)
     by_index = source.where(value) if asked.operator in _BY_INDEX else source
-    fits = and_(named, column.is_not(None), value)
-    return Filter(_has(ModelLabelRow.version_id, fits), (Source(by_index, (column, other)),))
+    return _has(ModelLabelRow.version_id, and_(named, column.is_not(None), value), Source(by_index, (column, other)))
 
 
-def _has(version_id: InstrumentedAttribute[str], fact: ColumnElement[bool]) -> ColumnElement[bool]:
+def _labelled(workspace_id: str, named: ColumnElement[bool], value: str) -> Source:
+    """By the whole value: what number it states, if any, is known then, too."""
+    number = facts.number_in(value)
+    whole = and_(ModelLabelRow.value == facts.searchable(value), ModelLabelRow.number.is_(None) if number is None else ModelLabelRow.number == number)
+    ids = select(ModelLabelRow.version_id).where(ModelLabelRow.workspace_id == workspace_id, named, whole)
+    return Source(ids, (ModelLabelRow.value, ModelLabelRow.number), newest_first=True)
+
+
+def _has(version_id: InstrumentedAttribute[str], fact: ColumnElement[bool], *found: Source) -> Filter:
     """Whether the version has such a fact: looked up by its id. An EXISTS would let PostgreSQL read all facts of all versions first."""
-    found = select(version_id).where(version_id == ModelVersionRow.id, fact).limit(1)
-    return found.correlate(ModelVersionRow).scalar_subquery().is_not(None)
+    looked_up = select(version_id).where(version_id == CANDIDATES.c.id, fact).limit(1)
+    return Filter(looked_up.correlate(CANDIDATES).scalar_subquery().is_not(None), found, of_row=False)
 
 
 def _compared(column: InstrumentedAttribute[Any], asked: Comparison) -> ColumnElement[bool]:

@@ -46,8 +46,13 @@ def locked(session: Session, row: ModelVersionRow) -> ModelVersionRow:
 
 def version_rows(*, large: bool = False) -> Select[ModelVersionRow, str | None]:
     """Living versions, each with its aliases in one text; `aliases_in` reads that."""
+    return version_columns(large=large).where(ModelVersionRow.deleted_at.is_(None))
+
+
+def version_columns(*, large: bool = False) -> Select[ModelVersionRow, str | None]:
+    """The same of whatever versions, and in whatever order, the caller says."""
     how = undefer if large else defer
-    return select(ModelVersionRow, _aliases()).options(*(how(column) for column in _LARGE)).where(ModelVersionRow.deleted_at.is_(None))
+    return select(ModelVersionRow, _aliases()).options(*(how(column) for column in _LARGE))
 
 
 def aliases_in(text: str | None) -> list[str]:

@@ -73,7 +73,10 @@ def search_model_versions(
     archived: Annotated[Literal["no", "only", "any"], Query(description="Whether archived ones are left out, the only ones, or among them.")] = "no",
     where: Where = None,
 ) -> Page[ModelVersion]:
-    """Of all names, newest first. Without what is large: requirements, schema, samples."""
+    """Of all names, newest first. Without what is large: requirements, schema, samples.
+
+    A page may hold fewer than `limit`, even none, though there are more: a search looks at a few thousand versions per request. It is over when `next` is null.
+    """
     asked = Search(
         name=name,
         tags=tag or (),

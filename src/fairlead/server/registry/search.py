@@ -1,9 +1,6 @@
-"""Lists of models and versions. Every filter goes through an index; two statements at most, however many rows there are."""
+"""Lists of models and versions. Every filter goes through an index; two statements at most, and a bounded part of the rows, however many there are."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import ColumnElement, String, cast, func, select
 from sqlalchemy.orm import Session
@@ -47,17 +44,10 @@ def list_versions(session: Session, model: ModelRow, paging: Paging) -> Page[Mod
 
 
 def search(session: Session, workspace_id: str, asked: Search, paging: Paging) -> Page[ModelVersion]:
-    """Newest first. Raises UsageError for a filter that cannot be read."""
-    found = list(_filters(workspace_id, asked))
-    conditions = [ModelVersionRow.workspace_id == workspace_id, ModelVersionRow.deleted_at.is_(None), *(each.condition for each in found)]
-    if asked.latest:
-        conditions.append(filters.is_latest())
-    if asked.archived is False:
-        conditions.append(ModelVersionRow.archived_at.is_(None))
-    first = sources.smallest(session, found)
-    rows = sources.rows_among(session, first, conditions, paging) if first else _walked(session, conditions, paging)
-    items = [versions.to_wire(row, names.aliases_in(aliases), large=False) for row, aliases in rows[: paging.limit]]
-    return Page(items=items, next=cursor_after(rows, [ModelVersionRow.id], paging))
+    """Newest first; a page may end early (`sources`). Raises UsageError for a filter that cannot be read."""
+    found = sources.page_of(session, workspace_id, list(_filters(workspace_id, asked)), paging)
+    items = [versions.to_wire(row, names.aliases_in(aliases), large=False) for row, aliases, _ in found.rows[: paging.limit]]
+    return Page(items=items, next=found.next)
 
 
 def model_to_wire(row: ModelRow, aliased: str | None) -> Model:
@@ -84,8 +74,10 @@ def _filters(workspace_id: str, asked: Search) -> list[Filter]:
         found.append(filters.equal(workspace_id, ModelVersionRow.run_id, asked.run_id))
     if asked.dataset is not None:
         found.append(filters.dataset(workspace_id, asked.dataset))
-    if asked.archived:
-        found.append(filters.archived(workspace_id))
+    if asked.latest:
+        found.append(filters.latest())
+    if asked.archived is not None:
+        found.append(filters.archived(workspace_id) if asked.archived else filters.not_archived())
     if asked.where is not None:
         found += filters.filters_of(expressions.parse(asked.where), workspace_id)
     return found
@@ -96,10 +88,6 @@ def _label(workspace_id: str, kind: str, said: str) -> Filter:
     if not key:
         raise UsageError(f"{kind}: {said!r} names no {kind}; write KEY or KEY=VALUE.")
     return filters.label(workspace_id, kind, key, value if equals else None)
-
-
-def _walked(session: Session, conditions: Sequence[ColumnElement[bool]], paging: Paging) -> list[Any]:
-    return page_rows(session, names.version_rows().where(*conditions), [ModelVersionRow.id], paging, newest_first=True)
 
 
 def _alias_and_version() -> ColumnElement[str]:

@@ -1,4 +1,4 @@
-"""Trees as tables give the bytes of ONNX Runtime: on thresholds and beside them, for NaN, infinities and numbers that float32 does not have."""
+"""Trees as batch evaluates them give the bytes of ONNX Runtime: on thresholds and beside them, for NaN, infinities and numbers that float32 does not have."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ WITH_NULLS = (np.where(np.random.default_rng(0).random(CANCER[0].shape) < 0.1, n
 IRIS = load_iris(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True)
 FIVE = make_classification(600, 20, n_informative=10, n_classes=5, random_state=0)
+GAPS = np.where(np.random.default_rng(2).random(DIABETES[0].shape) < 0.3, np.nan, DIABETES[0])
+PARTED = (GAPS, DIABETES[1] + 1000 * np.isnan(GAPS[:, 0]))
 MODELS: dict[str, tuple[Any, Any]] = {
     "forest": (RandomForestClassifier(40, random_state=0), CANCER),
     "forest with nulls": (RandomForestClassifier(20, random_state=0), WITH_NULLS),
@@ -52,6 +54,11 @@ MODELS: dict[str, tuple[Any, Any]] = {
     "extra trees": (ExtraTreesClassifier(20, max_leaf_nodes=50, random_state=0), CANCER),
     "extra trees of a regression": (ExtraTreesRegressor(20, max_depth=5, random_state=0), DIABETES),
     "scaled, nulls imputed": (make_pipeline(SimpleImputer(), StandardScaler(), RandomForestClassifier(20, random_state=0)), WITH_NULLS),
+    "deep forest": (RandomForestClassifier(6, random_state=0), FIVE),
+    "deep forest of a regression": (RandomForestRegressor(6, random_state=0), DIABETES),
+    "deep histograms": (HistGradientBoostingRegressor(max_iter=8, max_leaf_nodes=100, min_samples_leaf=2), DIABETES),
+    "deep lightgbm": (lightgbm.LGBMClassifier(n_estimators=4, num_leaves=100, min_child_samples=2, verbose=-1), FIVE),
+    "deep xgboost with nulls": (xgboost.XGBRegressor(n_estimators=5, max_depth=12), (GAPS, DIABETES[1])),
     "tree": (DecisionTreeClassifier(max_depth=6, random_state=0), FIVE),
     "tree of a regression": (DecisionTreeRegressor(max_depth=4, random_state=0), DIABETES),
     "stumps": (GradientBoostingClassifier(n_estimators=30, max_depth=1), CANCER),
@@ -89,7 +96,7 @@ def assert_same_bytes(wanted: list[Any], got: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_tables_give_the_bytes_of_onnx_runtime(tmp_path: Path, name: str) -> None:
+def test_they_give_the_bytes_of_onnx_runtime(tmp_path: Path, name: str) -> None:
     model, (rows, target) = MODELS[name]
     made, methods = convert(model.fit(rows, target), rows.shape[1])
     session = session_of(made, tmp_path / "model.onnx")
@@ -151,14 +158,14 @@ def model_of(forest: Forest, features: int) -> ModelProto:
     return made
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_tables_of_any_shape_give_what_a_walk_through_the_trees_gives(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seed", range(40))
+def test_trees_of_any_shape_give_what_a_walk_through_the_trees_gives(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(seed)
     if seed % 2:
         monkeypatch.setattr(tables, "MOST_BYTES", 2000)  # many small tables
     features, outputs, dtype = int(random.integers(1, 7)), int(random.integers(1, 4)), str(random.choice(["float32", "float64"]))
-    most = int(random.choice([1, 3, 8, 16, 32, 64]))
-    trees = [random_tree(random, int(random.integers(1, most + 1)), features, outputs, dtype) for _ in range(int(random.integers(1, 25)))]
+    most = int(random.choice([1, 3, 8, 16, 32, 64, 100]))
+    trees = [random_tree(random, int(random.integers(1, most + 1)), features, outputs, dtype) for _ in range(int(random.integers(4, 25)))]
     trees += trees[:1]
     if outputs > 1 and seed % 3 == 0:  # one output for each tree
         for tree in trees:
@@ -181,13 +188,13 @@ def test_several_threads_share_the_rows(tmp_path: Path, monkeypatch: pytest.Monk
     assert_same_bytes(session.run(["predict_proba"], {"data": rows}), evaluation.run(["predict_proba"], {"data": rows}))
 
 
-def deep() -> Any:
-    return RandomForestClassifier(3, random_state=0, min_samples_leaf=1).fit(*make_classification(2000, 20, flip_y=0.3, random_state=0))
-
-
 @pytest.mark.parametrize(
     ("model", "reason"),
-    [(deep(), "a tree has .* leaves, and only such of 64 at most"), (LogisticRegression(max_iter=10000).fit(*IRIS), "it has 0 nodes TreeEnsemble")],
+    [
+        (DecisionTreeRegressor(random_state=0).fit(*DIABETES), "it has 1 trees, of more than 64 leaves"),
+        (HistGradientBoostingRegressor(max_iter=5, max_leaf_nodes=100, min_samples_leaf=1).fit(*PARTED), "a split parts NaN from everything else"),
+        (LogisticRegression(max_iter=10000).fit(*IRIS), "it has 0 nodes TreeEnsemble"),
+    ],
 )
 def test_what_does_not_fit_is_left_to_onnx_runtime(tmp_path: Path, caplog: pytest.LogCaptureFixture, model: Any, reason: str) -> None:
     made, _ = convert(model, model.n_features_in_)

@@ -10,10 +10,10 @@ from typing import Any, Callable, List, Mapping, Optional, Sequence
 import numpy as np
 
 from fairlead_scoring.artifact import threads
-from fairlead_scoring.batch.forests import assembly
-from fairlead_scoring.batch.forests.kernel import Kernel
+from fairlead_scoring.batch.forests.kernels import TableKernel, WalkKernel
+from fairlead_scoring.batch.forests.nodes import Nodes
 from fairlead_scoring.batch.forests.onnx_file import cut
-from fairlead_scoring.batch.forests.tables import tables_of
+from fairlead_scoring.batch.forests.tables import WIDTHS
 from fairlead_scoring.batch.forests.unfit import Unfit
 
 FEWEST = 256  # rows, for which three steps are worth their way
@@ -33,7 +33,7 @@ def evaluator(session: Any, path: str) -> Run:
         LOG.info("ONNX Runtime evaluates the trees of %s: %s", name, reason)
         run: Run = session.run
         return run
-    LOG.info("the trees of %s are evaluated as tables, in %d steps", name, evaluation.steps)
+    LOG.info("the trees of %s are evaluated as %s", name, evaluation.kernel.said)
     return evaluation.run
 
 
@@ -42,9 +42,8 @@ class Evaluation:
         """Raises Unfit."""
         with open(path, "rb") as file:
             parts = cut(file.read())
-        self._tables = tables_of(parts.trees, parts.is_rounded)
-        self._kernel = Kernel(self._tables)
-        self.steps = len(self._tables.chunks)
+        self._nodes = Nodes(parts.trees, parts.is_rounded)
+        self.kernel = (TableKernel if self._nodes.most_leaves <= WIDTHS[-1] else WalkKernel)(self._nodes)
         self._whole = session
         self._before: Optional[Any] = None if parts.before is None else _session(session, parts.before)
         self._behind = _session(session, parts.behind)
@@ -61,26 +60,20 @@ class Evaluation:
         return found
 
     def _summed(self, rows: Any) -> Any:
-        dtype = self._tables.chunks[0].values.dtype
-        sums = np.empty((len(rows), self._tables.outputs), dtype)
-        size = self._block(rows)
+        sums = np.empty((len(rows), self._nodes.outputs), self._nodes.weights.dtype)
+        block = self.kernel.rows
+        width: int = rows.shape[1]
+        size = max(1, min(BLOCK, MOST_BYTES // (width * 8)) // block) * block
 
         def sum_up(start: int) -> None:
             some = rows[start : start + size]
-            columns = np.empty((rows.shape[1], -(-len(some) // assembly.ROWS) * assembly.ROWS), np.float32 if self._tables.is_rounded else np.float64)
-            with np.errstate(over="ignore", under="ignore"):
-                columns[:, : len(some)] = some.T
-            columns[:, len(some) :] = 0
-            into = np.zeros((self._tables.outputs, columns.shape[1]), dtype)
-            self._kernel.add(columns, into)
+            into = np.zeros((sums.shape[1], -(-len(some) // block) * block), sums.dtype)
+            with np.errstate(over="ignore", under="ignore"):  # of numbers that float32 does not have
+                self.kernel.add(some, into)
             sums[start : start + size] = into[:, : len(some)].T
 
         list((map if self._pool is None else self._pool.map)(sum_up, range(0, len(rows), size)))
         return sums
-
-    def _block(self, rows: Any) -> int:
-        width: int = rows.shape[1]
-        return max(assembly.ROWS, min(BLOCK, MOST_BYTES // (width * 8) // assembly.ROWS * assembly.ROWS))
 
 
 def _session(like: Any, content: bytes) -> Any:

@@ -8,4 +8,4 @@ class Unfit(Exception):
 
 
 class NotHere(Unfit):
-    """They could be tables, on a machine that has llvmlite."""
+    """They would fit, on a machine that has llvmlite."""

@@ -35,7 +35,7 @@ def needed(kind: str, wish: Mapping[str, Any], python: str) -> tuple[str, ...]:
 
 def welcome(kind: str, proof: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Without which it would be the same, but slower. proof: of the bundle, if it was compiled."""
-    return (TREES,) if kind == "score" and proof and proof.get("trees", {}).get("as_tables") else ()
+    return (TREES,) if kind == "score" and proof and proof.get("trees", {}).get("faster") else ()
 
 
 def _of_runtime(python: str) -> Iterator[str]:

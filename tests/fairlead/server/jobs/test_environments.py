@@ -44,11 +44,11 @@ def test_what_is_needed_follows_from_places_formats_and_engine() -> None:
 
 
 def test_a_compiled_forest_welcomes_what_makes_it_faster() -> None:
-    [line] = welcome("score", {"trees": {"as_tables": True}})
+    [line] = welcome("score", {"trees": {"faster": True}})
     assert line.startswith("llvmlite")
-    for proof in (None, {}, {"trees": {"as_tables": False}}):
+    for proof in (None, {}, {"trees": {"faster": False}}):
         assert welcome("score", proof) == ()
-    assert welcome("program", {"trees": {"as_tables": True}}) == ()
+    assert welcome("program", {"trees": {"faster": True}}) == ()
 
 
 def locked(tmp_path: Path, own: EnvironmentSpec, *beside: str, welcome: tuple[str, ...] = (), say: Any = lambda _line: None) -> Any:

@@ -7,7 +7,7 @@ Nothing in it may be reordered: there are no flags of fast arithmetic. No bound 
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Sequence
 
 ROWS = 64
 GROUP = 4  # rows whose sums are made at once: an addition waits for the one before
@@ -192,18 +192,20 @@ def written(bits: int, vectors: int, number: str, total: str) -> str:
         "first_leaves": [_constant("i32", [(vector * lanes + lane) * bits for lane in range(lanes)]) for vector in range(vectors)],
         "group_lanes": [row * lanes * vectors for row in range(GROUP)],
     }  # fmt: skip
-    unrolled = {name: _unrolled(text, count, words) for name, text, count in _unrolled_parts(vectors)}
-    return "".join(part.format(**words, **unrolled) for part in (BINS, LEAVES, SUMS, SCORE))
+    lines = {
+        "start_masks": unrolled(START_MASKS, vectors, words), "and_masks": unrolled(AND_MASKS, vectors, words),
+        "store_leaves": unrolled(STORE_LEAVES, vectors, words), "load_feature": unrolled(LOAD_FEATURE, 5, words), **sums_unrolled(words),
+    }  # fmt: skip
+    return "".join(part.format(**words, **lines) for part in (BINS, LEAVES, SUMS, SCORE))
 
 
-def _unrolled_parts(vectors: int) -> List[Tuple[str, str, int]]:
-    return [
-        ("start_masks", START_MASKS, vectors), ("and_masks", AND_MASKS, vectors), ("store_leaves", STORE_LEAVES, vectors), ("load_sums", LOAD_SUMS, GROUP),
-        ("start_sums", START_SUMS, GROUP), ("add_values", ADD_VALUES, GROUP), ("store_sums", STORE_SUMS, GROUP), ("load_feature", LOAD_FEATURE, 5),
-    ]  # fmt: skip
+def sums_unrolled(words: Mapping[str, Any]) -> Dict[str, str]:
+    """What SUMS needs. words: `sum`, and `group_lanes`, where the leaves of each row begin."""
+    parts = {"load_sums": LOAD_SUMS, "start_sums": START_SUMS, "add_values": ADD_VALUES, "store_sums": STORE_SUMS}
+    return {name: unrolled(text, GROUP, words) for name, text in parts.items()}
 
 
-def _unrolled(text: str, count: int, words: Mapping[str, Any]) -> str:
+def unrolled(text: str, count: int, words: Mapping[str, Any]) -> str:
     return "\n  ".join(text.strip().replace("{n}", str(number)).format(**words) for number in range(count))
 
 

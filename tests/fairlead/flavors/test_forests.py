@@ -205,6 +205,15 @@ def test_what_does_not_fit_is_left_to_onnx_runtime(tmp_path: Path, caplog: pytes
     assert re.search(reason, line)
 
 
+def test_trees_with_what_is_not_known_here_are_left_to_onnx_runtime(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = model_of(Forest([random_tree(np.random.default_rng(0), 5, 2, 1, "float32")], 1, sums_as="float32"), 2)
+    made.graph.node[1].attribute.append(helper.make_attribute("nodes_hitrates", helper.make_tensor("", TensorProto.FLOAT, [4], [1.0] * 4)))
+    session = session_of(made, tmp_path / "model.onnx")
+    with caplog.at_level(logging.INFO):
+        assert evaluator(session, str(tmp_path / "model.onnx")) == session.run
+    assert "its trees are of a kind that is not known here" in caplog.text
+
+
 @pytest.mark.parametrize("broken", [None, "import"])
 def test_without_llvmlite_onnx_runtime_does_it(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, broken: str | None) -> None:
     if broken:

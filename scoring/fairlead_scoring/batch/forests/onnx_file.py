@@ -15,6 +15,13 @@ GRAPH = 7  # of a ModelProto
 NODE, INITIALIZER, INPUT, OUTPUT = 1, 5, 11, 12  # of a GraphProto
 FLOAT, DOUBLE = 1, 11  # of a TensorProto's data_type
 DTYPES = {FLOAT: "float32", 2: "uint8", DOUBLE: "float64"}
+NEEDED = frozenset(
+    [
+        "aggregate_function", "leaf_targetids", "leaf_weights", "n_targets", "nodes_falseleafs", "nodes_falsenodeids", "nodes_featureids", "nodes_modes",
+        "nodes_splits", "nodes_trueleafs", "nodes_truenodeids", "post_transform", "tree_roots",
+    ]
+)  # fmt: skip
+KNOWN = NEEDED | {"nodes_missing_value_tracks_true"}
 _TAG_OF_INTS = 8 << 3
 
 Field = Tuple[int, Any, memoryview]  # number, value: an int or a memoryview, all of it as it was written
@@ -48,6 +55,8 @@ def cut(content: bytes) -> Cut:
     if len(places) != 1:
         raise Unfit(f"it has {len(places)} nodes TreeEnsemble")
     trees = nodes[places[0]]
+    if not NEEDED <= trees.attributes.keys() <= KNOWN:
+        raise Unfit("its trees are of a kind that is not known here")
     before, behind = nodes[: places[0]], nodes[places[0] + 1 :]
     others = [written for number, _, written in fields if number != GRAPH]
     constants = {_text(value, 8): written for number, value, written in graph if number == INITIALIZER}

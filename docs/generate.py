@@ -68,6 +68,7 @@ FOR_THE_SCRIPT = {
     "SERVER_PORT, HEALTH_PORT": "the port that was asked for",
     "SERVER_SOFTWARE, HTTP_X_MS_SERVER_VERSION": "`fairlead/` and the version",
     "FAIRLEAD_SECRETS_DIR": "folder with one file per secret, where the service has secrets",
+    "FAIRLEAD_BATCH": "`1` in batch, where rows come by the thousand; not set in services",
     "TRANSPORT_PROTOCOL": "`http`",
     "AML_APP_INSIGHTS_ENABLED": "`false`",
 }

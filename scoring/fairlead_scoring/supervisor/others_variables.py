@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 OTHERS_VARIABLES = (
+    "FAIRLEAD_BATCH",
     "FAIRLEAD_HOME",
     "FAIRLEAD_URL",
     "FAIRLEAD_TOKEN",

@@ -64,6 +64,7 @@ def test_a_compiled_model_answers_like_the_original(tmp_path: Path, serve: Serve
     assert result.proof["rows"] == 2040
     assert result.proof["beside_thresholds"] == (0 if name == "linear" else 1000)
     assert result.proof["versions"]["onnxruntime"]
+    assert result.proof.get("trees") == (None if name == "linear" else {"faster": True, "equal_rows": 2040})
     compiled = tmp_path / "compiled.onnx"
     compiled.write_bytes(result.onnx)
     served = serve(compiled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from fairlead.server.making.plans import Plan
 from fairlead.server.making.provision import Locked, Pinned
 from fairlead.stores import Store
 
+LOG = logging.getLogger(__name__)
 Say = Callable[[str], None]
 LONGEST = 400
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -28,13 +30,17 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Ingredients:
-    """own, batch: what was locked before, if it was; `batch` is the blob of the second lock's text. beside: what batch needs, by the environment's Python."""
+    """own, batch: what was locked before, if it was; `batch` is the blob of the second lock's text. beside: what batch needs, by the environment's Python.
+
+    welcome: what it takes where it can be had, without moving a version.
+    """
 
     plan: Plan
     bundle: Path
     beside: Callable[[str], Sequence[str]]
     own: Pinned | None = None
     batch: str | None = None
+    welcome: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +60,22 @@ def lock(store: Store, caches: Caches, of: Ingredients, say: Say) -> BatchLocked
         with store.open(of.batch) as stream:
             batch = locking.locked(stream.read().decode(), own.lock.python, source_builds=source_builds)
         return BatchLocked(own=own, batch=batch, batch_blob=of.batch)
-    batch = _second(own.lock, tuple(of.beside(own.lock.python)), _asked_for(of, own.lock), caches, say)
+    batch = _with_welcome(own.lock, of, caches, say)
     return BatchLocked(own=own, batch=batch, batch_blob=store.put(io.BytesIO(batch.text.encode())).digest)
+
+
+def _with_welcome(own: Lock, of: Ingredients, caches: Caches, say: Say) -> Lock:
+    beside, asked_for = tuple(of.beside(own.python)), _asked_for(of, own)
+    held = {_name(each) for each in own.requirements}
+    welcome = [each for each in of.welcome if _name(each) not in held]
+    if welcome:
+        try:
+            return _second(own, (*beside, *welcome), asked_for, caches, say)
+        except EnvironmentFailure as failure:
+            said = f"{', '.join(map(_name, welcome))} cannot be had ({str(failure)[:LONGEST]}); the job does without, and is slower"
+            LOG.info("%s", said)
+            say(said)
+    return _second(own, beside, asked_for, caches, say)
 
 
 def _second(own: Lock, beside: Sequence[str], asked_for: frozenset[str], caches: Caches, say: Say) -> Lock:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.orm import Session
 
+from fairlead.bundles import open_bundle
 from fairlead.errors import EnvironmentFailure, FairleadError, InvalidBundle, StoreFull, Unavailable
 from fairlead.flavors import unsafe
 from fairlead.schemas.jobs import JobFailure, JobStage, JobState
@@ -97,7 +98,8 @@ class JobPreparation:
         if job.lock_blob is not None and job.lock_python is not None:
             own = Pinned(lock_blob=job.lock_blob, python_version=job.lock_python, variables=dict(job.variables or {}))
         beside = functools.partial(requirements.needed, job.kind, job.wish)
-        of = Ingredients(plan=Plan.model_validate(job.recipe), bundle=packed.place, beside=beside, own=own, batch=job.batch_lock_blob)
+        welcome = requirements.welcome(job.kind, open_bundle(packed.place, verify=False).manifest.proof)
+        of = Ingredients(plan=Plan.model_validate(job.recipe), bundle=packed.place, beside=beside, own=own, batch=job.batch_lock_blob, welcome=welcome)
         locked = environments.lock(self._store, self._means.caches, of, self._saying(lease))
         with self._recording(lease) as (_, found):
             found.lock_digest, found.lock_blob, found.lock_python = locked.own.lock.digest, locked.own.blob, locked.own.lock.python

@@ -19,6 +19,7 @@ LIBRARIES = {
 }
 ENGINES = {"ray": "ray>=2.50", "spark": "pyspark>=3.5"}
 FRAMES = "pandas>=2"
+TREES = "llvmlite>=0.45; python_version >= '3.10'"
 _ALIKE = {"abfss": "abfs", "wasb": "abfs", "wasbs": "abfs", "https": "http"}
 NOT_TABULAR = ("files",)
 
@@ -30,6 +31,11 @@ def needed(kind: str, wish: Mapping[str, Any], python: str) -> tuple[str, ...]:
         lines.append(FRAMES)
     engine = ENGINES.get(wish["engine"]["name"])
     return tuple(dict.fromkeys([*lines, *([engine] if engine else [])]))
+
+
+def welcome(kind: str, proof: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Without which it would be the same, but slower. proof: of the bundle, if it was compiled."""
+    return (TREES,) if kind == "score" and proof and proof.get("trees", {}).get("faster") else ()
 
 
 def _of_runtime(python: str) -> Iterator[str]:

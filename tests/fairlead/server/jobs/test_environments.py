@@ -12,7 +12,7 @@ from fairlead.environments import locking
 from fairlead.environments.spec import EnvironmentSpec
 from fairlead.errors import EnvironmentFailure
 from fairlead.server.jobs.environments import Ingredients, lock
-from fairlead.server.jobs.requirements import needed
+from fairlead.server.jobs.requirements import needed, welcome
 from fairlead.server.making.caches import Caches
 from fairlead.server.making.parts import PlannedEnvironment
 from fairlead.server.making.plans import Plan
@@ -43,11 +43,19 @@ def test_what_is_needed_follows_from_places_formats_and_engine() -> None:
     assert names(engine={"name": "spark"}) == base | {"pyspark"}
 
 
-def locked(tmp_path: Path, own: EnvironmentSpec, *beside: str) -> Any:
+def test_a_compiled_forest_welcomes_what_makes_it_faster() -> None:
+    [line] = welcome("score", {"trees": {"faster": True}})
+    assert line.startswith("llvmlite")
+    for proof in (None, {}, {"trees": {"faster": False}}):
+        assert welcome("score", proof) == ()
+    assert welcome("program", {"trees": {"faster": True}}) == ()
+
+
+def locked(tmp_path: Path, own: EnvironmentSpec, *beside: str, welcome: tuple[str, ...] = (), say: Any = lambda _line: None) -> Any:
     store = open_store(tmp_path / "blobs")
     plan = Plan(environment=PlannedEnvironment(spec=own.to_json()))
-    of = Ingredients(plan=plan, bundle=tmp_path, beside=lambda _: beside)
-    return lock(store, Caches(tmp_path / "cache", tmp_path / "private"), of, lambda _line: None)
+    of = Ingredients(plan=plan, bundle=tmp_path, beside=lambda _: beside, welcome=welcome)
+    return lock(store, Caches(tmp_path / "cache", tmp_path / "private"), of, say)
 
 
 def test_the_second_lock_has_the_versions_of_the_first(tmp_path: Path) -> None:
@@ -71,6 +79,19 @@ def test_what_came_along_unasked_gives_way_to_what_batch_needs(tmp_path: Path) -
     assert own == batch
     with pytest.raises(EnvironmentFailure, match=r"Batch needs idna<3\.7, and the model's environment has idna==3\.10"):
         locked(tmp_path, EnvironmentSpec(requirements=("requests", "idna==3.10")), "idna<3.7")
+
+
+def test_what_is_welcome_is_taken_where_it_can_be_had_and_no_version_moves(tmp_path: Path) -> None:
+    own = EnvironmentSpec(requirements=("idna==3.7",))
+    taken = locked(tmp_path, own, "certifi", welcome=("six", "idna>=3.8")).batch.requirements
+    assert "idna==3.7" in taken
+    assert any(line.startswith("six==") for line in taken)
+    said: list[str] = []
+    left = locked(tmp_path, own, "certifi", welcome=("six>=1000",), say=said.append).batch.requirements
+    assert {line.partition("==")[0] for line in left} == {"idna", "certifi"}
+    assert any(line.startswith("six cannot be had") for line in said)
+    old = locked(tmp_path, own, "certifi", welcome=("six; python_version < '3.0'",)).batch.requirements
+    assert {line.partition("==")[0] for line in old} == {"idna", "certifi"}
 
 
 def test_a_conflict_names_what_batch_needs_and_what_the_model_has(tmp_path: Path) -> None:

@@ -184,6 +184,14 @@ def batch_limits(records: list[Record]) -> str:
     return "\n".join(table(head, [line(each) for each in records if each["part"] == part]) for part, (head, line) in BATCH_LIMITS.items())
 
 
+def forests(records: list[Record]) -> str:
+    return table(("model", "evaluated as", "ONNX Runtime, CPU µs per row", "batch, CPU µs per row", "ratio"), [_forest(each) for each in records])
+
+
+def _forest(record: Record) -> list[str]:
+    return [record["model"], record["as"], f"{record['onnxruntime_us']:.2f}", f"{record['fairlead_us']:.2f}", f"{record['ratio']:.1f}x"]
+
+
 def _bound(record: Record) -> list[str]:
     seconds = [f"{record[name]:.1f} s" for name in ("read_write_s", "predict_s", "bound_s", "inner_s")]
     return [f"{_title(record['model'])}, {record['rows']:,} rows", *seconds, f"{record['ratio']:.2f}x"]
@@ -265,6 +273,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[list[Record]], str]], ...] = (
     ("router", "The router before a service", router),
     ("overload", "Ten times more than a service can do", overload),
     ("batch", "Batch, beside a hand-written loop and other engines", batch),
+    ("forests", "Trees of compiled models in batch, beside ONNX Runtime", forests),
     ("batch_limits", "Batch, beside what it cannot do without", batch_limits),
 )
 

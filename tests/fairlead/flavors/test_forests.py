@@ -13,7 +13,9 @@ import numpy as np
 import onnxruntime
 import pytest
 import xgboost
-from fairlead_scoring.batch.forests import Evaluation, evaluator, tables
+from fairlead_scoring.batch.forests import Evaluation, Unfit, evaluator, tables
+from fairlead_scoring.batch.forests.nodes import Nodes
+from fairlead_scoring.batch.forests.onnx_file import cut
 from onnx import ModelProto, TensorProto, helper
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_classification
 from sklearn.ensemble import (
@@ -212,6 +214,37 @@ def test_trees_with_what_is_not_known_here_are_left_to_onnx_runtime(tmp_path: Pa
     with caplog.at_level(logging.INFO):
         assert evaluator(session, str(tmp_path / "model.onnx")) == session.run
     assert "its trees are of a kind that is not known here" in caplog.text
+
+
+DAMAGE: dict[str, tuple[str, int, int]] = {
+    "a feature below the first": ("nodes_featureids", 0, -1),
+    "a child that is its parent": ("nodes_truenodeids", 0, 0),
+    "a child of another tree": ("nodes_truenodeids", 0, 10**6),
+    "a leaf beyond the last": ("nodes_falsenodeids", -1, 10**6),
+    "an output beyond the last": ("leaf_targetids", 0, 7),
+    "a root that is no first split": ("tree_roots", 0, 1),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_trees_that_lead_astray_are_not_compiled(damage: str) -> None:
+    made, _ = convert(RandomForestClassifier(10, random_state=0).fit(*CANCER), CANCER[0].shape[1])
+    parts = cut(made.SerializeToString())
+    name, place, value = DAMAGE[damage]
+    numbers = parts.trees[name].copy()
+    numbers[place] = value
+    Nodes(parts.trees, parts.is_rounded)
+    with pytest.raises(Unfit):
+        Nodes({**parts.trees, name: numbers}, parts.is_rounded)
+
+
+def test_rows_without_a_column_that_the_trees_look_at_are_refused(tmp_path: Path) -> None:
+    trees = [random_tree(np.random.default_rng(0), 20, 3, 1, "float32") for _ in range(4)]
+    session = session_of(model_of(Forest(trees, 1, inputs_as="float32", sums_as="float32"), 3), tmp_path / "model.onnx")
+    evaluation = Evaluation(session, str(tmp_path / "model.onnx"))
+    evaluation._before = None
+    with pytest.raises(ValueError, match="the trees look at 3 columns"):
+        evaluation.run(["answer"], {"data": np.zeros((300, 2), np.float32)})
 
 
 @pytest.mark.parametrize("broken", [None, "import"])

@@ -56,6 +56,8 @@ class Evaluation:
             whole: List[Any] = self._whole.run(outputs, feed)
             return whole
         source = rows if self._before is None else self._before.run([self._source], feed)[0]
+        if source.ndim != 2 or source.shape[1] < self._nodes.columns:
+            raise ValueError(f"The rows have the shape {source.shape}, and the trees look at {self._nodes.columns} columns.")
         found: List[Any] = self._behind.run(outputs, {self._sums: self._summed(source)})
         return found
 

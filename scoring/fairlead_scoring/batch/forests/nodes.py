@@ -45,9 +45,26 @@ class Nodes:
         self._targets = node["leaf_targetids"]
         self._roots = node["tree_roots"]
         self._sizes = np.diff(self._roots, append=len(self.features))
-        if self._sizes.min() < 1:
-            raise Unfit("its trees do not follow one another")
+        self._check()
+        self.columns = int(self.features.max()) + 1
         self.most_leaves = int(self._sizes.max()) + 1
+
+    def _check(self) -> None:
+        """What is compiled from here reads and writes where these numbers say. Raises Unfit."""
+        count = len(self.features)
+        if {len(self.thresholds), len(self.nan_goes_right), self.children.shape[1], self.are_leaves.shape[1]} != {count}:
+            raise Unfit("its trees lack some of what belongs to a split")
+        if not count or self._roots[0] != 0 or self._sizes.min() < 1:
+            raise Unfit("its trees do not follow one another")
+        ends = np.repeat(self._roots + self._sizes, self._sizes)
+        inner, leaves = self.children[~self.are_leaves], self.children[self.are_leaves]
+        is_below = (self.children > np.arange(count)) & (self.children < ends)
+        if not (is_below | self.are_leaves).all() or len(np.unique(inner)) != len(inner) or len(inner) != count - len(self._roots):
+            raise Unfit("its splits do not hang below one another as a tree's do")
+        if leaves.min() < 0 or leaves.max() >= min(len(self.weights), len(self._targets)):
+            raise Unfit("a split leads to a leaf that is not there")
+        if self._targets.min() < 0 or self._targets.max() >= self.outputs or self.features.min() < 0:
+            raise Unfit("it names an output or a feature that is not there")
 
     def parts(self) -> List[Part]:
         """By output, where each tree adds to one only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import subprocess
@@ -34,6 +35,32 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("sample.json").write_text('{"data": [[1.0, 2.0]]}')
     Path("answer.json").write_text("[1]")
     return tmp_path
+
+
+def test_a_model_is_compiled_on_its_way(command: Command, place: Path) -> None:
+    made = command.json("model", "register", "churn.pkl", "--compile", "onnx", "--sample-input", "sample.json", "--property", "build=7")
+    assert (made["name"], made["framework"], made["flavor"], made["properties"]["build"]) == ("churn", "Onnx", "onnx", "7")
+    assert made["properties"]["compiled_from"] == f"churn.pkl sha256:{hashlib.sha256(Path('churn.pkl').read_bytes()).hexdigest()}"
+    proof = json.loads(made["properties"]["compile_proof"])
+    assert proof["methods"] == ["predict_proba", "predict"]
+    assert proof["rows"] > 10_000
+    assert proof["worst_difference"] <= proof["tolerance"] == 1e-5
+    assert {line.partition("==")[0] for line in made["requirements"]} == {"numpy", "onnxruntime"}
+    assert command("model", "files", "churn:1", "-q") == 0
+    assert command.out.split() == ["churn.onnx"]
+
+
+def test_what_cannot_be_compiled_is_refused_or_kept_as_it_is(command: Command, place: Path) -> None:
+    assert command("model", "register", "notes.bin", "--compile", "onnx") != 0
+    assert "notes.bin is of the flavor unknown" in command.err
+    assert command("model", "register", "churn=both", "--child-path", "inner", "--compile", "onnx") == 2
+    assert "--compile takes one model, and --child-path parts of a folder." in command.err
+    assert command("model", "register", "churn.pkl", "--compile", "tvm") == 2
+    assert "--compile tvm: say onnx, or auto." in command.err
+    assert command("model", "names", "-q") == 0
+    assert command.out == ""
+    made = command.json("model", "register", "notes.bin", "--compile", "auto")
+    assert (made["name"], made["properties"]) == ("notes", {})
 
 
 def test_models_are_registered_found_and_shown(command: Command, place: Path) -> None:

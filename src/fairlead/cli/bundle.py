@@ -6,16 +6,16 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from fairlead_scoring.bundle import Bundle
 
 from fairlead import flavors
 from fairlead.bundles import Recipe, make, open_bundle, parse_model
+from fairlead.cli import compiling
 from fairlead.environments.interpreter import choose
 from fairlead.errors import UsageError
-from fairlead.flavors.compile import TOLERANCE, compile_if_proved, compile_onnx
 
 Models = Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="PATH, NAME=PATH or NAME:VERSION=PATH of a file or folder.")]
 Script = Annotated[Path | None, typer.Option(help="The scoring script; without it the model's flavor supplies one.")]
@@ -26,10 +26,6 @@ Schema = Annotated[str | None, typer.Option(metavar="FILE|sample", help="Declare
 Sample = Annotated[Path | None, typer.Option(help="A request body: shown to callers, and scored before the service is ready.")]
 Name = Annotated[str | None, typer.Option(help="Name of the bundle; default: the first model's.")]
 Allow = Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Ship a file that looks like a key or password file.")]
-Compile = Annotated[
-    str | None, typer.Option("--compile", metavar="onnx|auto", help="Compile to ONNX, with a proof of equal answers; auto keeps the original without.")
-]
-Tolerance = Annotated[float, typer.Option(help="With --compile: how far scores may differ, absolute below 1 and relative above.")]
 Environment = Annotated[str | None, typer.Option(help="Virtual environment (or python) whose versions are pinned, and that compiles; default: the active one.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where the bundle goes.")]
 Verify = Annotated[Path | None, typer.Option(metavar="DIR", help="Check an existing bundle, file by file, instead of making one.")]
@@ -46,8 +42,8 @@ def bundle(
     sample: Sample = None,
     name: Name = None,
     allow: Allow = None,
-    compile: Compile = None,  # noqa: A002 - the flag's name
-    tolerance: Tolerance = TOLERANCE,
+    compile: compiling.How = None,  # noqa: A002 - the flag's name
+    tolerance: compiling.Tolerance = compiling.DEFAULT,
     environment: Environment = None,
     out: Out = None,
     verify: Verify = None,
@@ -88,30 +84,12 @@ def inspect(path: Path, python: Path) -> flavors.Found:
 
 def _compiled(recipe: Recipe, how: str, tolerance: float, python: Path, folder: Path) -> Recipe:
     """The same recipe with the compiled model and its proof; with `auto`, the recipe itself where there is no proof."""
-    if how not in ("onnx", "auto"):
-        raise UsageError(f"--compile {how}: say onnx, or auto.")
     if recipe.script is not None or len(recipe.models) != 1:
         raise UsageError("--compile takes one model without a script: a script decides for itself how it calls its model.")
-    if tolerance < 0:
-        raise UsageError(f"--tolerance {tolerance:g}: scores cannot differ by less than nothing; give 0 or more.")
     model = recipe.models[0]
     sample = json.loads(recipe.sample.read_text(encoding="utf-8")) if recipe.sample else None
-    typer.echo(f"fairlead: compiling {model.path.name} and comparing its answers ...", err=True)
-    result = (compile_onnx if how == "onnx" else compile_if_proved)(model.path, sample, python, tolerance)
-    if isinstance(result, str):
-        typer.echo(f"fairlead: {result}", err=True)
-        return recipe
-    compiled = folder / f"{model.path.stem}.onnx"
-    compiled.write_bytes(result.onnx)
-    proof = {name: value for name, value in result.proof.items() if name != "speed"}  # what differs from run to run stays out of the digest
-    typer.echo(f"fairlead: {_speed_up(result.proof)}", err=True)
-    return replace(recipe, models=[replace(model, path=compiled)], proof=proof)
-
-
-def _speed_up(proof: dict[str, Any]) -> str:
-    speed, worst = proof["speed"], proof["worst"]["difference"]
-    times = speed["original"]["64"] / speed["compiled"]["64"]
-    return f"equal on {proof['rows']:,} rows (worst difference of a score {worst:.1e}); 64 rows take {times:.1f} times less."
+    made = compiling.compiled(model.path, how, tolerance, sample, python, folder, lambda text: typer.echo(f"fairlead: {text}", err=True))
+    return recipe if made is None else replace(recipe, models=[replace(model, path=made.path)], proof=made.proof)
 
 
 def _show(made: Bundle, as_json: bool) -> None:

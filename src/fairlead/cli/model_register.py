@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fairlead.bundles import parse_model
-from fairlead.cli import pairs
+from fairlead.cli import compiling, pairs
 from fairlead.cli.model_options import (
     Cores,
     Datasets,
@@ -29,6 +32,7 @@ from fairlead.cli.model_options import (
 from fairlead.cli.model_shown import version_lines
 from fairlead.cli.output import AsJson, Output, Quiet, size
 from fairlead.client.connection import connect
+from fairlead.environments.interpreter import choose
 from fairlead.errors import UsageError
 from fairlead.sdk import registering
 
@@ -57,13 +61,17 @@ def register(
     schema: Annotated[str | None, typer.Option(metavar="FILE|sample", help="Declared inputs and output as JSON; sample: read off --sample-input.")] = None,
     dataset: Datasets = None,
     parent: Annotated[str | None, typer.Option(metavar="NAME:VERSION", help="The model that it was trained from.")] = None,
-    environment: Annotated[str | None, typer.Option(help="Virtual environment (or python) whose versions are pinned; default: the active one.")] = None,
+    compile: compiling.How = None,  # noqa: A002 - the option's name
+    tolerance: compiling.Tolerance = compiling.DEFAULT,
+    environment: Annotated[
+        str | None, typer.Option(help="Virtual environment (or python) whose versions are pinned, and that compiles; default: the active one.")
+    ] = None,
     output_file: Annotated[Path | None, typer.Option("--output-metadata-file", "-t", help="Also write {modelId: NAME:VERSION, ...} to this file.")] = None,
     workspace: Workspace = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Register a file or folder as the next version of a name. The model is not loaded.
+    """Register a file or folder as the next version of a name. The model is not loaded, unless it is to be compiled.
 
     Example: fairlead model register churn.pkl --tag stage=trial --metric auc=0.91 --sample-input sample.json
     """
@@ -91,7 +99,22 @@ def register(
         resources=resources_of(cc, gb, gc),
         environment=environment,
     )
-    _send(wish, workspace, output, output_file)
+    with tempfile.TemporaryDirectory(prefix="fairlead-") as folder:
+        _send(wish if compile is None else _compiled(wish, compile, tolerance, Path(folder), output), workspace, output, output_file)
+
+
+def _compiled(wish: registering.Registration, how: str, tolerance: float, folder: Path, output: Output) -> registering.Registration:
+    """The same under the same name with the compiled model; of what it was made, and what was compared, its properties tell."""
+    if wish.child_paths:
+        raise UsageError("--compile takes one model, and --child-path parts of a folder.")
+    sample = json.loads(registering.json_text(wish.sample_input, "sample input") or "null")
+    made = compiling.compiled(wish.path, how, tolerance, sample, choose(wish.environment).path, folder, output.say)
+    if made is None:
+        return wish
+    proof = {**{name: made.proof[name] for name in ("methods", "rows", "tolerance")}, "worst_difference": made.proof["worst"]["difference"]}
+    origin = f"{wish.path.name} sha256:{hashlib.sha256(wish.path.read_bytes()).hexdigest()}"
+    told = {"compiled_from": origin, "compile_proof": json.dumps(proof, sort_keys=True)}
+    return replace(wish, path=made.path, name=wish.name or wish.path.stem, properties={**told, **wish.properties})
 
 
 def _send(wish: registering.Registration, workspace: str | None, output: Output, output_file: Path | None) -> None:

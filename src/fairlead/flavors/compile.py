@@ -44,13 +44,13 @@ def compile_onnx(
     flavor = detect(model_path)
     if flavor is None or flavor.name not in COMPILABLE:
         named = flavor.name if flavor else "unknown"
-        raise CompileRefused(f"{model_path.name} is of the flavor {named}; what compiles is {', '.join(COMPILABLE)}. Bundle it without --compile.")
+        raise CompileRefused(f"{model_path.name} is of the flavor {named}; what compiles is {', '.join(COMPILABLE)}. Leave out --compile.")
     with tempfile.TemporaryDirectory(prefix="fairlead-compile-") as folder:
         job = _job(Path(folder), model_path, HERE / "templates" / flavor.template)
         job.update(sample=sample, tolerance=tolerance, rows=rows, seed=seed)
         said = _run(Path(folder), job, python or Path(sys.executable))
         if said.get("refused"):
-            raise CompileRefused(f"{model_path.name} is not compiled: {said['refused']} Bundle it without --compile, or with --compile auto.")
+            raise CompileRefused(f"{model_path.name} is not compiled: {said['refused']} Leave out --compile, or say --compile auto.")
         return CompileResult(onnx=Path(said["onnx"]).read_bytes(), proof=said["proof"])
 
 
@@ -85,7 +85,7 @@ def _run(folder: Path, job: dict[str, Any], python: Path) -> dict[str, Any]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False, cwd=folder)
     except subprocess.TimeoutExpired as fault:
-        raise CompileRefused(f"The proof did not end within {TIMEOUT:.0f} s. Give fewer rows, or bundle it without --compile.") from fault
+        raise CompileRefused(f"The proof did not end within {TIMEOUT:.0f} s. Give fewer rows, or leave out --compile.") from fault
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise CompileRefused(f"{python} could not compile the model: {last[-400:]} It needs onnx, onnxruntime, skl2onnx and the model's own library.")

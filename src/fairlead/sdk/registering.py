@@ -100,8 +100,8 @@ def prepare(what: Registration) -> Prepared:
         "requirements": list(found.requirements) if found else [],
         "python": _python(what) if found else None,
         "model_schema": _schema(what, found),
-        "sample_input": _json_text(what.sample_input, "sample input"),
-        "sample_output": _json_text(what.sample_output, "sample output"),
+        "sample_input": json_text(what.sample_input, "sample input"),
+        "sample_output": json_text(what.sample_output, "sample output"),
         "lineage": _lineage(what),
         "resources": what.resources,
     }
@@ -181,13 +181,13 @@ def _schema(what: Registration, found: flavors.Found | None) -> dict[str, Any] |
         if what.schema == "sample":
             if what.sample_input is None:
                 raise UsageError("The schema is to be read off the sample, and there is none; give a sample input.")
-            return infer(json.loads(_json_text(what.sample_input, "sample input") or "")).to_json()
+            return infer(json.loads(json_text(what.sample_input, "sample input") or "")).to_json()
         return read(what.schema).to_json()
     except DeclarationError as fault:
         raise UsageError(f"The schema: {fault}") from fault
 
 
-def _json_text(text: str | None, what: str) -> str | None:
+def json_text(text: str | None, what: str) -> str | None:
     if text is None:
         return None
     try:

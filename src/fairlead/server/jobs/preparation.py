@@ -98,7 +98,7 @@ class JobPreparation:
         if job.lock_blob is not None and job.lock_python is not None:
             own = Pinned(lock_blob=job.lock_blob, python_version=job.lock_python, variables=dict(job.variables or {}))
         beside = functools.partial(requirements.needed, job.kind, job.wish)
-        welcome = requirements.welcome(job.kind, open_bundle(packed.place, verify=False).manifest.proof)
+        welcome = requirements.welcome(job.kind, open_bundle(packed.place, verify=False))
         of = Ingredients(plan=Plan.model_validate(job.recipe), bundle=packed.place, beside=beside, own=own, batch=job.batch_lock_blob, welcome=welcome)
         locked = environments.lock(self._store, self._means.caches, of, self._saying(lease))
         with self._recording(lease) as (_, found):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator, Mapping
+import mmap
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from fairlead_scoring.bundle import Bundle
 from packaging.requirements import Requirement
 
 from fairlead.server.jobs.places import scheme_of
@@ -19,6 +22,7 @@ LIBRARIES = {
 }
 ENGINES = {"ray": "ray>=2.50", "spark": "pyspark>=3.5"}
 FRAMES = "pandas>=2"
+COMPILED = (b"TreeEnsemble", b'"methods"')  # what a model has in it that `--compile` has made of trees
 TREES = "llvmlite>=0.45; python_version >= '3.10'"
 _ALIKE = {"abfss": "abfs", "wasb": "abfs", "wasbs": "abfs", "https": "http"}
 NOT_TABULAR = ("files",)
@@ -33,9 +37,20 @@ def needed(kind: str, wish: Mapping[str, Any], python: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*lines, *([engine] if engine else [])]))
 
 
-def welcome(kind: str, proof: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Without which it would be the same, but slower. proof: of the bundle, if it was compiled."""
-    return (TREES,) if kind == "score" and proof and proof.get("trees", {}).get("faster") else ()
+def welcome(kind: str, bundle: Bundle) -> tuple[str, ...]:
+    """Without which it would be the same, but slower."""
+    manifest = bundle.manifest
+    if kind != "score" or manifest.flavor != "onnx" or not manifest.models:
+        return ()
+    model = bundle.path / manifest.models[0].path
+    return (TREES,) if model.is_file() and _holds(model, COMPILED) else ()
+
+
+def _holds(path: Path, words: Iterable[bytes]) -> bool:
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return all(content.find(word) >= 0 for word in words)
 
 
 def _of_runtime(python: str) -> Iterator[str]:

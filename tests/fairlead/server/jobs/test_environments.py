@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fairlead_scoring.bundle import Bundle
+from onnx import helper
 
+from fairlead.bundles import ModelSource, Recipe, make
 from fairlead.environments import locking
 from fairlead.environments.spec import EnvironmentSpec
 from fairlead.errors import EnvironmentFailure
+from fairlead.flavors import inspect
 from fairlead.server.jobs.environments import Ingredients, lock
 from fairlead.server.jobs.requirements import needed, welcome
 from fairlead.server.making.caches import Caches
@@ -43,12 +47,22 @@ def test_what_is_needed_follows_from_places_formats_and_engine() -> None:
     assert names(engine={"name": "spark"}) == base | {"pyspark"}
 
 
-def test_a_compiled_forest_welcomes_what_makes_it_faster() -> None:
-    [line] = welcome("score", {"trees": {"faster": True}})
+def bundle_of(folder: Path, operator: str, **noted: str) -> Bundle:
+    """Of an ONNX model with this node, and with this in its metadata."""
+    made = helper.make_model(helper.make_graph([helper.make_node(operator, ["data"], ["answer"], domain="ai.onnx.ml")], "g", [], []))
+    helper.set_model_props(made, noted)
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(made.SerializeToString())
+    return make(Recipe(models=[ModelSource(name="model", path=folder / "model.onnx")], name="m"), folder / "bundle", inspect)
+
+
+def test_a_compiled_forest_welcomes_what_makes_it_faster(tmp_path: Path) -> None:
+    forest = bundle_of(tmp_path / "forest", "TreeEnsemble", fairlead='{"methods": {}}')
+    [line] = welcome("score", forest)
     assert line.startswith("llvmlite")
-    for proof in (None, {}, {"trees": {"faster": False}}):
-        assert welcome("score", proof) == ()
-    assert welcome("program", {"trees": {"faster": True}}) == ()
+    assert welcome("program", forest) == ()
+    assert welcome("score", bundle_of(tmp_path / "linear", "LinearClassifier", fairlead='{"methods": {}}')) == ()
+    assert welcome("score", bundle_of(tmp_path / "foreign", "TreeEnsemble", author="somebody")) == ()
 
 
 def locked(tmp_path: Path, own: EnvironmentSpec, *beside: str, welcome: tuple[str, ...] = (), say: Any = lambda _line: None) -> Any:

@@ -338,10 +338,17 @@ class Supervisor:
         return highest
 
     def _replace_self(self) -> None:
-        """Become a freshly loaded supervisor: same pid, same children, same sockets; then a new front takes over from the old."""
+        """Become a freshly loaded supervisor: same pid, same children, same sockets; then a new front takes over from the old.
+
+        Signals wait until the new program has its handlers, where a SIGTERM between would kill it. Those that came before are heard here: nobody else would.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        with contextlib.suppress(BlockingIOError):
+            self._signalled()
         if self._stopping is not None:
             self._wants_successor = False
         if self._stopping is not None or not (self._fronts.is_settled and self._crew.is_settled and self._changes.is_settled):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             return  # later, when nothing is being started
         everything = handoff.of(
             options=self._options, listeners=self._listeners, log_fd=self._lines.fd, folder=str(self._folder),
@@ -349,7 +356,6 @@ class Supervisor:
         )  # fmt: skip
         left = handoff.leave(replace(everything, **handoff.kept(self._fronts.place), **self._fronts.changes()))
         self._lines.flush()
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the new program has its handlers: a SIGTERM between would kill it
         os.execv(sys.executable, [sys.executable, PACKAGE, "serve", "--adopt-fd", str(left)])  # noqa: S606  (ourselves)
 
 

@@ -117,7 +117,7 @@ def test_a_container_that_hangs_is_replaced_and_its_neighbour_serves_on(routed: 
     subprocess.run(["docker", "pause", hung], check=True, capture_output=True)
     until(lambda: "did not answer twice" in _seen(routed, service).message, "it to be found")
     until(lambda: _seen(routed, service).workers_ready == 2, "another in its place")
-    assert hung not in routed.containers()
+    until(lambda: hung not in routed.containers(), "the one that hangs to be gone")
     assert well in routed.containers()
     with Traffic(Plan(port=routed.port(service.handle), rate=50, connections=4, requests=50)) as traffic:
         record = traffic.wait()

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -204,7 +205,7 @@ def test_a_coroutine_whose_client_leaves_or_that_is_late_is_cancelled(serve: Lau
     service = start(serve, tmp_path, ASYNC, "--deadline", "0.5")
     with socket.create_connection(("127.0.0.1", service.port)) as client:
         client.sendall(_request(b'{"tag": 1, "seconds": 60}'))
-        until(lambda: service.get("/status").json()["queue"]["in_flight"] == 1, "the request to run")
+        until(lambda: service.post("/score", {"count": True}).json()[0] == 1, "the coroutine to run")
     until(lambda: service.post("/score", {"count": True}).json()[1] == 1, "the coroutine to be cancelled")
     late = service.post("/score", {"tag": 2, "seconds": 60})
     assert (late.status, late.json()["message"]) == (500, "Scoring timeout after 500 ms")
@@ -288,3 +289,24 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         return port
+
+
+HEARD_LATE = """
+import os, signal
+from types import SimpleNamespace
+from fairlead_scoring.supervisor import tree
+
+settled = SimpleNamespace(is_settled=True)
+it = SimpleNamespace(_signals=tree._signal_pipe(), _stopping=None, _wants_successor=True, _fronts=settled, _crew=settled, _changes=settled)
+it._options = SimpleNamespace(drain_grace=3)
+it._stop = lambda grace: setattr(it, "_stopping", grace)
+it._signalled = lambda: tree.Supervisor._signalled(it)
+os.kill(os.getpid(), signal.SIGTERM)  # after the last look at the pipe
+tree.Supervisor._replace_self(it)
+print(it._stopping, it._wants_successor, signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+
+
+def test_a_stop_that_comes_before_the_successor_is_heard() -> None:
+    said = subprocess.run([sys.executable, "-c", HEARD_LATE], capture_output=True, text=True, timeout=60)
+    assert said.stdout == "3 False set()\n", said.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Callable, List, NamedTuple, Optional
 
-from fairlead_scoring.worker.faults import ScriptFault, while_loading
+from fairlead_scoring.worker.faults import ScriptFault, while_initialising, while_loading
 from fairlead_scoring.worker.fresh import FreshLoader, import_fresh_below
 
 MODULE_NAME = "entry_module"
@@ -22,6 +22,15 @@ class Loaded(NamedTuple):
     init: Callable[[], Any]
     run: Callable[..., Any]
     describe: Optional[Callable[[], Any]]
+
+    def initialise(self) -> None:
+        """The script's init(). Raises ScriptFault for whatever it raises, but for the Ctrl-C of whoever watches."""
+        try:
+            self.init()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise while_initialising(self.path, error) from error
 
 
 def import_script(entry_script: Optional[Path], app_root: Path, source_dir: Optional[Path]) -> Loaded:

@@ -18,7 +18,7 @@ from fairlead_scoring.worker.annotations import typed_of
 from fairlead_scoring.worker.chunks import begun, begun_async, is_stream
 from fairlead_scoring.worker.encoding import encode
 from fairlead_scoring.worker.exchange import Answer, BadInput, EncodeFault, Request
-from fairlead_scoring.worker.faults import ScriptFault, user_frames, while_initialising
+from fairlead_scoring.worker.faults import ScriptFault, user_frames
 from fairlead_scoring.worker.json_text import dump
 from fairlead_scoring.worker.loading import Loaded, import_script
 from fairlead_scoring.worker.parameters import HEADERS, Parameters, parameters_of, refuse_extra
@@ -82,12 +82,7 @@ class Script:
 
     def init(self) -> None:
         """The user's init(), then what it made known. Raises ScriptFault."""
-        try:
-            self._loaded.init()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise while_initialising(self._loaded.path, error) from error
+        self._loaded.initialise()
         if self.kind == "typed":
             self._declare()
 

@@ -125,13 +125,18 @@ row:
   %r.next = add i64 %r, 1
   %r.more = icmp ult i64 %r.next, {group}
   br i1 %r.more, label %row, label %output
+"""
+
+# Behind each SCORE: leaves of GROUP rows are known and summed up; then the next rows, the next block
+
+SUM_UP = """
 output:
-  %o = phi i64 [0, %row], [%o.next, %output]
+  %o = phi i64 [0, %{group_block}], [%o.next, %output]
   %o.value = mul i64 %o, {value_count}
   %o.values = getelementptr {sum}, ptr %values, i64 %o.value
   %o.start = mul i64 %o, %stride
   %o.out = getelementptr {sum}, ptr %g.out, i64 %o.start
-  call void @sums(ptr %leaves, i64 %trees, ptr %o.values, ptr %o.out)
+  call void @sums(ptr {group_leaves}, i64 %trees, ptr %o.values, ptr %o.out)
   %o.next = add i64 %o, 1
   %o.more = icmp ult i64 %o.next, %outputs
   br i1 %o.more, label %output, label %group.end
@@ -190,13 +195,13 @@ def written(bits: int, vectors: int, number: str, total: str) -> str:
         "bytes_of_row": _constant("i32", [VECTOR_BITS // 8 * vectors] * ROWS), "all_ones": _constant(f"i{bits}", [-1] * lanes),
         "widened": {64: "trunc", 32: "bitcast"}.get(bits, "zext"),
         "first_leaves": [_constant("i32", [(vector * lanes + lane) * bits for lane in range(lanes)]) for vector in range(vectors)],
-        "group_lanes": [row * lanes * vectors for row in range(GROUP)],
+        "group_lanes": [row * lanes * vectors for row in range(GROUP)], "group_block": "row", "group_leaves": "%leaves",
     }  # fmt: skip
     lines = {
         "start_masks": unrolled(START_MASKS, vectors, words), "and_masks": unrolled(AND_MASKS, vectors, words),
         "store_leaves": unrolled(STORE_LEAVES, vectors, words), "load_feature": unrolled(LOAD_FEATURE, 5, words), **sums_unrolled(words),
     }  # fmt: skip
-    return "".join(part.format(**words, **lines) for part in (BINS, LEAVES, SUMS, SCORE))
+    return "".join(part.format(**words, **lines) for part in (BINS, LEAVES, SUMS, SCORE, SUM_UP))
 
 
 def sums_unrolled(words: Mapping[str, Any]) -> Dict[str, str]:

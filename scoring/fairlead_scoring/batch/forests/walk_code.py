@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from fairlead_scoring.batch.forests.table_code import GROUP, SUMS, sums_unrolled, unrolled
+from fairlead_scoring.batch.forests.table_code import GROUP, SUM_UP, SUMS, sums_unrolled, unrolled
 
 ROWS = 256  # go down a tree before the next: its upper nodes stay near to the core
 STEPPING = 16
@@ -66,27 +66,6 @@ group:
   %g.leaves = getelementptr i32, ptr %leaves, i64 %g.leaf
   %g.out = getelementptr {sum}, ptr %b.out, i64 %g
   br label %output
-output:
-  %o = phi i64 [0, %group], [%o.next, %output]
-  %o.value = mul i64 %o, %value.count
-  %o.values = getelementptr {sum}, ptr %values, i64 %o.value
-  %o.start = mul i64 %o, %stride
-  %o.out = getelementptr {sum}, ptr %g.out, i64 %o.start
-  call void @sums(ptr %g.leaves, i64 %trees, ptr %o.values, ptr %o.out)
-  %o.next = add i64 %o, 1
-  %o.more = icmp ult i64 %o.next, %outputs
-  br i1 %o.more, label %output, label %group.end
-group.end:
-  %g.next = add i64 %g, {group}
-  %g.more = icmp ult i64 %g.next, {row_count}
-  br i1 %g.more, label %group, label %block.end
-block.end:
-  %b.next = add i64 %b, 1
-  %b.more = icmp ult i64 %b.next, %blocks
-  br i1 %b.more, label %block, label %end
-end:
-  ret void
-}}
 """
 
 # What stands there once for each row that is stepping: {n} is its number, {before[{n}]} what the one before it left
@@ -123,10 +102,10 @@ def written(trees: int, number: str, total: str) -> str:
     words: Dict[str, Any] = {
         "number": number, "sum": total, "row_count": ROWS, "stepping": STEPPING, "group": GROUP, "lane_count": trees, "last": STEPPING - 1,
         "group_lanes": [row * trees for row in range(GROUP)], "row_lanes": [row * trees for row in range(STEPPING)],
-        "before": ["false", *(f"%any{row}" for row in range(STEPPING - 1))],
+        "value_count": "%value.count", "group_block": "group", "group_leaves": "%g.leaves", "before": ["false", *(f"%any{row}" for row in range(STEPPING - 1))],
     }  # fmt: skip
     lines = {
         "row_starts": unrolled(ROW_STARTS, STEPPING, words), "start_nodes": unrolled(START_NODES, STEPPING, words),
         "take_steps": unrolled(TAKE_STEPS, STEPPING, words), "store_leaves": unrolled(STORE_LEAVES, STEPPING, words), **sums_unrolled(words),
     }  # fmt: skip
-    return "".join(part.format(**words, **lines) for part in (WALK, SUMS, SCORE))
+    return "".join(part.format(**words, **lines) for part in (WALK, SUMS, SCORE, SUM_UP))

@@ -13,7 +13,7 @@ import pyarrow as pa
 from fairlead_scoring.batch.job import Order
 from fairlead_scoring.batch.scoring.answers import BadAnswer, as_table, lines_of, size_of
 from fairlead_scoring.batch.scoring.blocks import Refused
-from fairlead_scoring.worker.faults import ScriptFault, while_initialising
+from fairlead_scoring.worker.faults import ScriptFault
 from fairlead_scoring.worker.loading import MODULE_NAME, import_script
 from fairlead_scoring.worker.shims import install
 
@@ -46,12 +46,7 @@ class BatchScript:
 
     def init(self) -> None:
         """Raises ScriptFault."""
-        try:
-            self._loaded.init()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise while_initialising(self._loaded.path, error) from error
+        self._loaded.initialise()
         if not inspect.signature(self._loaded.run).parameters:
             raise ScriptFault(f"run() of {self._loaded.path} takes nothing; a batch script has run(mini_batch).")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from fairlead.server.tables.record import Record
+from fairlead.server.tables.record import Record, among_living
 
 Id = String(36)
 
@@ -46,9 +46,7 @@ class WorkspaceRow(Record):
     """A name is unique among the living; a deleted workspace keeps its row for the audit."""
 
     __tablename__ = "workspaces"
-    __table_args__ = (
-        Index("uq_workspaces_living_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL"), postgresql_where=text("deleted_at IS NULL")),
-    )
+    __table_args__ = (among_living("uq_workspaces_living_name", "name", unique=True),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(32))

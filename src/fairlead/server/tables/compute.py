@@ -5,21 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairlead.server.tables.access import Id
-from fairlead.server.tables.record import Record
+from fairlead.server.tables.record import Record, among_living, bytewise
 
-_LIVING = text("deleted_at IS NULL")
-_Name = String(32).with_variant(String(32, collation="C"), "postgresql")  # the same order on every server
+_Name = bytewise(32)
 
 
 class PoolRow(Record):
     """How many nodes it has now is not kept: it follows from who uses it, and when that ended."""
 
     __tablename__ = "compute_pools"
-    __table_args__ = (Index("uq_compute_pools_living_name", "workspace_id", "folded", unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING),)
+    __table_args__ = (among_living("uq_compute_pools_living_name", "workspace_id", "folded", unique=True),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))

@@ -5,21 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairlead.server.tables.access import Id
-from fairlead.server.tables.record import Record
+from fairlead.server.tables.record import Record, among_living, bytewise
 
-_LIVING = text("deleted_at IS NULL")
-_Name = String(255).with_variant(String(255, collation="C"), "postgresql")  # the same order on every server
+_Name = bytewise(255)
 
 
 class DatastoreRow(Record):
     """Credentials are in the secret that it names, never here. The one that is there by itself has no row."""
 
     __tablename__ = "datastores"
-    __table_args__ = (Index("uq_datastores_living_name", "workspace_id", "folded", unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING),)
+    __table_args__ = (among_living("uq_datastores_living_name", "workspace_id", "folded", unique=True),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))
@@ -52,7 +51,7 @@ class DatasetRow(Record):
     """A name. `last_version` counts up for ever; whoever changes a version holds this row first."""
 
     __tablename__ = "datasets"
-    __table_args__ = (Index("uq_datasets_living_name", "workspace_id", "folded", unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING),)
+    __table_args__ = (among_living("uq_datasets_living_name", "workspace_id", "folded", unique=True),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))

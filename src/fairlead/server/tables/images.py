@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairlead.server.tables.leases import Leased
-from fairlead.server.tables.record import Record
+from fairlead.server.tables.record import Record, among_living
 
 Id = String(36)
 Digest = String(64)
-_LIVING = text("deleted_at IS NULL")
 
 
 class ImageRow(Leased, Record):
@@ -21,7 +20,7 @@ class ImageRow(Leased, Record):
 
     __tablename__ = "images"
     __table_args__ = (
-        Index("uq_images_living_version", "workspace_id", "name", "version", unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING),
+        among_living("uq_images_living_version", "workspace_id", "name", "version", unique=True),
         Index("ix_images_workspace_id_digest", "workspace_id", "digest"),
     )
 

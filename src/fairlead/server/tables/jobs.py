@@ -5,22 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairlead.server.tables.leases import Leased
-from fairlead.server.tables.record import Record
+from fairlead.server.tables.record import Record, among_living
 
 Id = String(36)
 Digest = String(64)
-LIVING = text("deleted_at IS NULL")
 
 
 class BatchServiceRow(Record):
     """`definition`: as it was asked for. `recipe`: with models resolved to versions, so that it says the same for ever."""
 
     __tablename__ = "batch_services"
-    __table_args__ = (Index("uq_batch_services_living_name", "workspace_id", "name", unique=True, sqlite_where=LIVING, postgresql_where=LIVING),)
+    __table_args__ = (among_living("uq_batch_services_living_name", "workspace_id", "name", unique=True),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))
@@ -47,7 +46,7 @@ class JobRow(Leased, Record):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("uq_jobs_living_name", "workspace_id", "scope", "name", unique=True, sqlite_where=LIVING, postgresql_where=LIVING),
+        among_living("uq_jobs_living_name", "workspace_id", "scope", "name", unique=True),
         Index("ix_jobs_workspace_id_id", "workspace_id", "id"),
     )
 

@@ -12,12 +12,11 @@ from sqlalchemy import BigInteger, Double, ForeignKey, Index, String, Text, Uniq
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairlead.server.tables.access import Id
-from fairlead.server.tables.record import Record
+from fairlead.server.tables.record import Record, among_living, bytewise
 
 LONGEST_VALUE = 255
-Bytewise = String(255).with_variant(String(255, collation="C"), "postgresql")  # the same order, and ranges by index, on every server
-Value = String(LONGEST_VALUE).with_variant(String(LONGEST_VALUE, collation="C"), "postgresql")
-_LIVING = text("deleted_at IS NULL")
+Bytewise = bytewise(255)
+Value = bytewise(LONGEST_VALUE)
 _ARCHIVED = text("deleted_at IS NULL AND archived_at IS NOT NULL")
 
 
@@ -28,7 +27,7 @@ class ModelRow(Record):
     """
 
     __tablename__ = "models"
-    __table_args__ = (Index("uq_models_living_name", "workspace_id", "folded", unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING),)
+    __table_args__ = (among_living("uq_models_living_name", "workspace_id", "folded", unique=True),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))
@@ -51,11 +50,11 @@ class ModelVersionRow(Record):
     __tablename__ = "model_versions"
     __table_args__ = (
         UniqueConstraint("model_id", "version"),
-        Index("ix_model_versions_living", "workspace_id", "id", sqlite_where=_LIVING, postgresql_where=_LIVING),
+        among_living("ix_model_versions_living", "workspace_id", "id"),
         Index("ix_model_versions_archived_at", "workspace_id", "archived_at", "id", sqlite_where=_ARCHIVED, postgresql_where=_ARCHIVED),
-        Index("ix_model_versions_framework", "workspace_id", "framework", "created_at", "id", sqlite_where=_LIVING, postgresql_where=_LIVING),
-        Index("ix_model_versions_run_id", "workspace_id", "run_id", "created_at", "id", sqlite_where=_LIVING, postgresql_where=_LIVING),
-        Index("ix_model_versions_created_at", "workspace_id", "created_at", "id", sqlite_where=_LIVING, postgresql_where=_LIVING),
+        among_living("ix_model_versions_framework", "workspace_id", "framework", "created_at", "id"),
+        among_living("ix_model_versions_run_id", "workspace_id", "run_id", "created_at", "id"),
+        among_living("ix_model_versions_created_at", "workspace_id", "created_at", "id"),
         Index("ix_model_versions_tree", "tree"),
     )
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fairlead.server.tables.leases import Leased
-from fairlead.server.tables.record import Record
+from fairlead.server.tables.record import Record, among_living
 
 Id = String(36)
 Digest = String(64)
-LIVING = text("deleted_at IS NULL")
 
 
 class EndpointRow(Record):
@@ -43,7 +42,7 @@ class ServiceRow(Leased, Record):
 
     __tablename__ = "services"
     __table_args__ = (
-        Index("uq_services_living_name", "workspace_id", "name", unique=True, sqlite_where=LIVING, postgresql_where=LIVING),
+        among_living("uq_services_living_name", "workspace_id", "name", unique=True),
         Index("ix_services_workspace_id_name", "workspace_id", "name"),
     )
 

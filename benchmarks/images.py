@@ -135,8 +135,8 @@ def build(ground: Ground, rounds: int) -> dict[str, Any]:
         "docker_fresh": lambda turn: ground.plain.build("built"),
         "docker_folder": lambda turn: ground.plain.build("built", wheels="folder"),
         "docker_again": lambda turn: ground.plain.build("built", wheels="folder", cached=True),
-        "fresh": lambda turn: _packaged(ground, f"fresh-{turn}", ours / "parts", ours / "layers"),
-        "packed": lambda turn: _packaged(ground, f"packed-{turn}", ours / "layers"),
+        "fresh": lambda turn: _packaged(ground, f"fresh-{turn}", ours / "parts", ours / "layers", ours / "wheels"),
+        "packed": lambda turn: _packaged(ground, f"packed-{turn}", ours / "layers", ours / "wheels"),
         "again": lambda turn: _packaged(ground, f"again-{turn}"),
     }
     seen: dict[str, list[float]] = {name: [] for name in ways}

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from fairlead.errors import UsageError
 from fairlead.images.documents import MANIFEST_TYPES, digest_of, from_wire, read_document
 from fairlead.images.layout import MARKED, MARKER, blob_entries, index_document
-from fairlead.images.packing import END, Entry, archive_of
+from fairlead.images.tar_writing import END, Entry, archive_of
 from fairlead.images.types import MANIFEST, Blobs, Descriptor
 
 

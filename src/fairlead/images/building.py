@@ -7,28 +7,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairlead_scoring.bundle import Bundle, BundleError, open_bundle
 
 from fairlead.errors import InvalidBundle, UsageError
-from fairlead.images import runtime
 from fairlead.images.base_files import BasePython
 from fairlead.images.bases import Base, BasePlatform
 from fairlead.images.bundle_layers import make_bundle_layers
 from fairlead.images.bytecode import find_compiler
-from fairlead.images.configuration import ENVIRONMENT, Stated, configuration, moment
+from fairlead.images.configuration import Stated, configuration
+from fairlead.images.container import ENVIRONMENT, OCI, RUNTIME, moment
 from fairlead.images.distributions import Site
 from fairlead.images.documents import put_document, to_wire
 from fairlead.images.kept import Kept
+from fairlead.images.runtime import runtime_distribution, runtime_lock
 from fairlead.images.sbom import Materials, attach_sbom
 from fairlead.images.shared_libraries import lacking
 from fairlead.images.site_layers import SiteLayer, SiteRecipe, make_site_layer
 from fairlead.images.types import CONFIG, INDEX, MANIFEST, Blobs, BuiltImage, Descriptor, Layer, PlatformImage, Say
 from fairlead.images.wheels import WheelTarget
-
-_OCI = "org.opencontainers.image"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class _PlatformBuild:
             "mediaType": MANIFEST,
             "config": to_wire(config),
             "layers": [to_wire(layer.descriptor) for layer in layers],
-            "annotations": {f"{_OCI}.created": moment(self._recipe.created), f"{_OCI}.title": self._bundle.manifest.name},
+            "annotations": {f"{OCI}.created": moment(self._recipe.created), f"{OCI}.title": self._bundle.manifest.name},
         }
         manifest = put_document(blobs, said, MANIFEST, platform=_platform(self._base.platform))
         materials = Materials(
@@ -131,13 +131,15 @@ class _PlatformBuild:
 
         def made(what: str, place: str, lock: str) -> SiteLayer:
             site = Site(path=place, minor=python.minor)
-            extra = (runtime.runtime_distribution(site),) if what == "runtime" else ()
+            extra = (runtime_distribution(site),) if what == "runtime" else ()
             made_of = SiteRecipe(
                 what=what, site=site, lock=lock, target=target, interpreter=python.path, compiler=compiler, created=self._recipe.created, extra=extra
             )
             return make_site_layer(made_of, blobs, kept, say)
 
-        user, ours = made("environment", ENVIRONMENT, self._recipe.lock), made("runtime", runtime.PLACE, runtime.runtime_lock())
+        with ThreadPoolExecutor(2) as pool:  # each has stretches that keep one processor only busy
+            layers = pool.map(made, ("environment", "runtime"), (ENVIRONMENT, RUNTIME), (self._recipe.lock, runtime_lock()))
+            user, ours = layers
         for sentence in lacking({**ours.wants, **user.wants}, self._base.libraries):
             self._note(sentence, say)
         return _Environment(python=python, user=user, ours=ours)
@@ -150,9 +152,9 @@ class _PlatformBuild:
         manifest = self._bundle.manifest
         models = ",".join(f"{each.name}:{each.version}" for each in manifest.models)
         labels = {
-            f"{_OCI}.title": manifest.name,
-            f"{_OCI}.created": moment(self._recipe.created),
-            f"{_OCI}.base.digest": f"sha256:{self._base.digest}",
+            f"{OCI}.title": manifest.name,
+            f"{OCI}.created": moment(self._recipe.created),
+            f"{OCI}.base.digest": f"sha256:{self._base.digest}",
             "ai.fairlead.model": models,
             "ai.fairlead.bundle": self._bundle.digest,
             "ai.fairlead.lock": hashlib.sha256(self._recipe.lock.encode()).hexdigest(),
@@ -160,14 +162,14 @@ class _PlatformBuild:
             "ai.fairlead.bytecode": environment.user.compiled_by,
         }
         if self._recipe.base.name:
-            labels[f"{_OCI}.base.name"] = self._recipe.base.name
+            labels[f"{OCI}.base.name"] = self._recipe.base.name
         count = len(environment.user.packages)
         notes = {"environment": f"environment: {count} packages", "runtime": "runtime: fairlead-scoring and what it needs"}
         return Stated(labels=labels | dict(self._recipe.labels), variables=self._recipe.variables, created=self._recipe.created, notes=notes)
 
 
 def _index(images: tuple[PlatformImage, ...], recipe: ImageRecipe, blobs: Blobs) -> Descriptor:
-    annotations = {f"{_OCI}.created": moment(recipe.created)}
+    annotations = {f"{OCI}.created": moment(recipe.created)}
     said = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [to_wire(each.manifest) for each in images], "annotations": annotations}
     return put_document(blobs, said, INDEX)
 

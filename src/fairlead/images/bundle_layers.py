@@ -8,11 +8,11 @@ from pathlib import Path
 
 from fairlead_scoring.bundle import MANIFEST, Bundle, BundledFile, BundledModel
 
+from fairlead.images.container import BUNDLE
 from fairlead.images.kept import Kept, key_of
-from fairlead.images.packing import COMPRESSOR, END, Entry, archive_of, folders_above, pack
+from fairlead.images.packing import COMPRESSOR, pack
+from fairlead.images.tar_writing import END, Entry, archive_of, folders_above
 from fairlead.images.types import LAYER, Blobs, Descriptor, Layer, Say
-
-PLACE = "opt/fairlead/bundle"
 
 
 def make_bundle_layers(bundle: Bundle, created: int, blobs: Blobs, kept: Kept, say: Say) -> tuple[Layer, ...]:
@@ -22,7 +22,7 @@ def make_bundle_layers(bundle: Bundle, created: int, blobs: Blobs, kept: Kept, s
     of_models = {each.path for each in itertools.chain(*files.values())}
     rest = [each for each in bundle.manifest.files if each.path not in of_models]
     groups = [("code", _entries(bundle, rest)), *((f"model:{model.name}", _entries(bundle, files[model])) for model in models)]
-    groups[-1][1].append(Entry(path=f"{PLACE}/{MANIFEST}", file=bundle.path / MANIFEST, sha256=bundle.digest))
+    groups[-1][1].append(Entry(path=f"{BUNDLE}/{MANIFEST}", file=bundle.path / MANIFEST, sha256=bundle.digest))
     return tuple(_layer(what, _with_folders(entries), created, blobs, kept, say) for what, entries in groups)
 
 
@@ -31,12 +31,12 @@ def _belongs(file: BundledFile, model: BundledModel) -> bool:
 
 
 def _entries(bundle: Bundle, files: Iterable[BundledFile]) -> list[Entry]:
-    return [Entry(path=f"{PLACE}/{each.path}", file=bundle.path / each.path, executable=each.executable, sha256=each.sha256) for each in files]
+    return [Entry(path=f"{BUNDLE}/{each.path}", file=bundle.path / each.path, executable=each.executable, sha256=each.sha256) for each in files]
 
 
 def _with_folders(entries: Iterable[Entry]) -> list[Entry]:
     files = sorted(entries, key=lambda each: each.path)
-    return [*(Entry(path=each) for each in folders_above([f"{PLACE}/", *(each.path for each in files)])), *files]
+    return [*(Entry(path=each) for each in folders_above([f"{BUNDLE}/", *(each.path for each in files)])), *files]
 
 
 def _layer(what: str, entries: Sequence[Entry], created: int, blobs: Blobs, kept: Kept, say: Say) -> Layer:

@@ -1,37 +1,14 @@
-"""The configuration of an image: how it starts, as whom, how its health is asked, what it is labelled with.
-
-Contract: OCI image configuration 1.1; `Healthcheck` is Docker's addition to it, which others leave alone.
-"""
+"""The configuration of an image, as OCI's specification of images 1.1 has it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from fairlead.images import bundle_layers, runtime
 from fairlead.images.bases import BasePlatform
+from fairlead.images.container import COMMAND, ENVIRONMENT, HEALTH, OURS, PORT, USER, moment
 from fairlead.images.types import Layer
-
-ENVIRONMENT = "opt/fairlead/env"
-OCI = "org.opencontainers.image"
-PORT = 5001
-USER = "10001:10001"
-
-_PYTHON = f"/{runtime.PLACE}/bin/python"
-COMMAND = (
-    _PYTHON, "-m", "fairlead_scoring", "serve", f"/{bundle_layers.PLACE}", "--python", f"/{ENVIRONMENT}/bin/python", "--host", "0.0.0.0",  # noqa: S104 - inside a container
-)  # fmt: skip
-SECOND = 1_000_000_000
-HEALTH: dict[str, Any] = {
-    "Test": ["CMD", _PYTHON, "-m", "fairlead_scoring", "ready"],
-    "Interval": 10 * SECOND,
-    "Timeout": 5 * SECOND,
-    "StartPeriod": 60 * SECOND,
-    "Retries": 3,
-}
-OURS = {"HOME": "/tmp", "USER": "fairlead"}  # noqa: S108 - the one place that can be written; user 10001 has no entry in passwd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +39,6 @@ def configuration(base: BasePlatform, layers: Sequence[Layer], stated: Stated) -
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.diff_id}" for layer in layers]},
         "history": [*_base_history(base), *(_step(layer, stated) for layer in layers[len(base.layers) :])],
     }
-
-
-def moment(seconds: int) -> str:
-    """RFC 3339."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _variables(base: BasePlatform, own: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from fairlead.images.packing import Entry
+from fairlead.images.tar_writing import Entry
 
 UNRECORDED = "files-of-no-package"
 

@@ -22,7 +22,7 @@ from fairlead_scoring.bundle import MANIFEST, MODELS, open_bundle
 
 from fairlead.errors import Conflict, UsageError
 from fairlead.images import dockerfile_reading, pip_wheel
-from fairlead.images.configuration import OCI, moment
+from fairlead.images.container import OCI, moment
 from fairlead.images.dockerfile_text import DOCKERFILE, PLACE, SETTINGS, STEPS, Words, dockerfile
 
 _OF_ROOT = frozenset(("Dockerfile", ".dockerignore", "README.md"))

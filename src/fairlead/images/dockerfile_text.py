@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fairlead import __version__
 from fairlead.errors import UsageError
 from fairlead.images import dockerfile_reading
-from fairlead.images.configuration import COMMAND, HEALTH, OURS, PORT, SECOND, USER
+from fairlead.images.container import COMMAND, HEALTH, OURS, PORT, SECOND, USER
 
 PLACE = "fairlead"  # our folder in the context; beside it lies what their own instructions copy
 ROOT = "/opt/fairlead"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead.images.kept import Kept
-from fairlead.images.packing import END, pack
+from fairlead.images.packing import pack
 from fairlead.images.streams import IteratorStream
+from fairlead.images.tar_writing import END
 from fairlead.images.types import Blobs
 
 _CHUNK = 1 << 20

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from fairlead.errors import BlobNotFound, Conflict, DigestMismatch
 from fairlead.images.documents import INDEX_TYPES, digest_of, from_wire, read_document, to_wire
-from fairlead.images.packing import Entry, archive_of, header_of
+from fairlead.images.tar_writing import Entry, archive_of, header_of
 from fairlead.images.types import INDEX, Blobs, Descriptor
 
 MARKER = "oci-layout"

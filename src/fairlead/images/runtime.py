@@ -9,9 +9,7 @@ from pathlib import Path
 from fairlead_scoring import bundle
 
 from fairlead.images.distributions import Distribution, Site
-from fairlead.images.packing import Entry
-
-PLACE = "opt/fairlead/runtime"
+from fairlead.images.tar_writing import Entry
 
 
 def runtime_lock() -> str:

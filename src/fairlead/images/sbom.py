@@ -15,12 +15,11 @@ from typing import Any
 from fairlead_scoring.bundle import Bundle, BundledModel
 
 from fairlead.images.bases import Base, BasePlatform
-from fairlead.images.configuration import moment
+from fairlead.images.container import moment
 from fairlead.images.documents import canonical, put_document, to_wire
 from fairlead.images.site_layers import Package, SiteLayer
-from fairlead.images.types import MANIFEST, Blobs, Descriptor
+from fairlead.images.types import MANIFEST, SBOM, Blobs, Descriptor
 
-MEDIA_TYPE = "application/vnd.cyclonedx+json"
 _EMPTY = "application/vnd.oci.empty.v1+json"
 
 
@@ -44,13 +43,13 @@ def attach_sbom(materials: Materials, manifest: Descriptor, blobs: Blobs) -> Des
     said = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "artifactType": MEDIA_TYPE,
+        "artifactType": SBOM,
         "config": to_wire(Descriptor(media_type=_EMPTY, digest=empty.digest, size=empty.size)),
-        "layers": [to_wire(Descriptor(media_type=MEDIA_TYPE, digest=put.digest, size=put.size))],
+        "layers": [to_wire(Descriptor(media_type=SBOM, digest=put.digest, size=put.size))],
         "subject": to_wire(Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size)),
         "annotations": {"org.opencontainers.image.created": moment(materials.created)},
     }
-    return put_document(blobs, said, MANIFEST, artifact_type=MEDIA_TYPE)
+    return put_document(blobs, said, MANIFEST, artifact_type=SBOM)
 
 
 def bill(materials: Materials, manifest: Descriptor) -> dict[str, Any]:

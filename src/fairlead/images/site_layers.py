@@ -17,8 +17,9 @@ from fairlead.images.bytecode import Compiler, Module
 from fairlead.images.distributions import Distribution, Site, distributions_in
 from fairlead.images.joining import Joined, join
 from fairlead.images.kept import Kept, key_of
-from fairlead.images.packing import COMPRESSOR, END, Count, Entry, archive_of, folders_above, pack, unpacked
+from fairlead.images.packing import COMPRESSOR, Count, pack, unpacked
 from fairlead.images.shared_libraries import libraries_wanted
+from fairlead.images.tar_writing import END, Entry, archive_of, folders_above
 from fairlead.images.types import LAYER, Blobs, Descriptor, Layer, Say
 from fairlead.images.wheel_hashes import Wheels, expanded, hash_of, wheels_that_fit
 from fairlead.images.wheels import WheelTarget, lay_down_wheels
@@ -88,7 +89,7 @@ def make_site_layer(recipe: SiteRecipe, blobs: Blobs, kept: Kept, say: Say) -> S
             return _answer(recipe, joined, known)
         say(f"Laying down packages of the {recipe.what} for {recipe.target.platform}, Python {recipe.target.minor}, {recipe.target.libc}")
         lay_down_wheels(recipe.lock, recipe.target, room / "wheels")
-        wheels = beside.submit(wheels_that_fit, recipe.lock, recipe.target)
+        wheels = beside.submit(wheels_that_fit, recipe.lock, recipe.target, kept)
         distributions = [*distributions_in(room / "wheels", recipe.site), *recipe.extra]
         joined = _join_parts([_around(recipe, distributions), *distributions], recipe, blobs, kept, room, say)
         packages = [_package(each, wheels.result()) for each in distributions if each.version]

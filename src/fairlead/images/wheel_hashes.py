@@ -12,25 +12,24 @@ from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from fairlead.environments.uv_command import run_uv
+from fairlead.images.kept import Kept, key_of
 from fairlead.images.wheels import WheelTarget
 
 Wheels = dict[str, list[tuple[frozenset[str], str]]]
 
 
-def wheels_that_fit(lock: str, target: WheelTarget) -> Wheels:
-    """By package: tags and hashes of the wheels that uv may take for the platform; empty when it does not say."""
+def wheels_that_fit(lock: str, target: WheelTarget, kept: Kept) -> Wheels:
+    """By package: tags and hashes of the wheels that uv may take for the platform; empty when it does not say. A lock is asked for once."""
     if not lock.strip():
         return {}
-    with tempfile.TemporaryDirectory(prefix="fairlead-wheels-") as name:
-        (Path(name) / "requirements.txt").write_text(lock)
-        arguments = ["pip", "compile", "--quiet", "--no-deps", "--no-header", "--generate-hashes", "--only-binary", ":all:", "--format", "pylock.toml"]
-        arguments += ["--python-platform", target.tag, "--python-version", target.python, "requirements.txt"]
-        done = run_uv(arguments, folder=Path(name))
-    try:
-        said = tomllib.loads(done.text) if done.code == 0 else {}
-    except tomllib.TOMLDecodeError:
-        return {}
-    return {canonicalize_name(each["name"]): list(_wheels(each.get("wheels", ()))) for each in said.get("packages", ()) if "name" in each}
+    key = key_of({"lock": lock, "platform": target.tag, "python": target.python})
+    known = kept.facts("wheels", key)
+    if known is not None:
+        return {name: [(frozenset(tags), sha256) for tags, sha256 in offered] for name, offered in known.items()}
+    wheels = _ask(lock, target)
+    if wheels:
+        kept.remember("wheels", key, {name: [[sorted(tags), sha256] for tags, sha256 in offered] for name, offered in wheels.items()})
+    return wheels
 
 
 def hash_of(name: str, tags: frozenset[str], wheels: Wheels) -> str:
@@ -42,6 +41,19 @@ def hash_of(name: str, tags: frozenset[str], wheels: Wheels) -> str:
 def expanded(tags: Iterable[str]) -> frozenset[str]:
     """Of a WHEEL file, whose lines may hold several at once."""
     return frozenset(str(each) for tag in tags if tag.count("-") == 2 for each in parse_tag(tag))
+
+
+def _ask(lock: str, target: WheelTarget) -> Wheels:
+    with tempfile.TemporaryDirectory(prefix="fairlead-wheels-") as name:
+        (Path(name) / "requirements.txt").write_text(lock)
+        arguments = ["pip", "compile", "--quiet", "--no-deps", "--no-header", "--generate-hashes", "--only-binary", ":all:", "--format", "pylock.toml"]
+        arguments += ["--python-platform", target.tag, "--python-version", target.python, "requirements.txt"]
+        done = run_uv(arguments, folder=Path(name))
+    try:
+        said = tomllib.loads(done.text) if done.code == 0 else {}
+    except tomllib.TOMLDecodeError:
+        return {}
+    return {canonicalize_name(each["name"]): list(_wheels(each.get("wheels", ()))) for each in said.get("packages", ()) if "name" in each}
 
 
 def _wheels(said: Iterable[Any]) -> Iterable[tuple[frozenset[str], str]]:

@@ -24,8 +24,7 @@ from fairlead.images.layout import write_layout
 from fairlead.images.registry.pushing import Pushed
 from fairlead.images.registry.references import parse_reference
 from fairlead.images.registry.registry import Registry
-from fairlead.images.sbom import MEDIA_TYPE as SBOM
-from fairlead.images.types import MANIFEST, Descriptor, Put
+from fairlead.images.types import MANIFEST, SBOM, Descriptor, Put
 from fairlead.schemas import images as wire
 from fairlead.schemas.services import Stage
 from fairlead.sdk.deploying import Say, Wish, parts_of

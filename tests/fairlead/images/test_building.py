@@ -21,7 +21,7 @@ from fairlead_scoring.bundle import Bundle
 from fairlead.errors import DigestMismatch, EnvironmentFailure, InvalidBundle, NotFound, UsageError
 from fairlead.images.bases import Base, open_base
 from fairlead.images.building import ImageRecipe, build_image
-from fairlead.images.configuration import COMMAND
+from fairlead.images.container import COMMAND
 from fairlead.images.layout import LayoutBlobs
 from fairlead.images.types import BuiltImage, Layer
 from tests.containers import require_base

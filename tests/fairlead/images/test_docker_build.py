@@ -15,7 +15,7 @@ from fairlead_scoring.bundle import open_bundle
 from fairlead.errors import EnvironmentFailure, Unavailable, UsageError
 from fairlead.images import build_settings
 from fairlead.images.build_progress import Progress
-from fairlead.images.configuration import COMMAND, HEALTH
+from fairlead.images.container import COMMAND, HEALTH
 from fairlead.images.docker_build import Builder, build_context, find_builder, saved
 from fairlead.images.dockerfile import write_context
 from tests.containers import require_engine

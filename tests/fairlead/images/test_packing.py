@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from fairlead.errors import DigestMismatch
 from fairlead.images.kept import Kept, key_of
-from fairlead.images.packing import BLOCK, END, Entry, archive_of, folders_above, pack, unpacked
+from fairlead.images.packing import BLOCK, pack, unpacked
 from fairlead.images.streams import IteratorStream
+from fairlead.images.tar_writing import END, Entry, archive_of, folders_above
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7])

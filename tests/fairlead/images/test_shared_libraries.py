@@ -16,8 +16,8 @@ from fairlead.images.bases import open_base
 from fairlead.images.building import ImageRecipe, build_image
 from fairlead.images.distributions import Distribution
 from fairlead.images.layout import LayoutBlobs
-from fairlead.images.packing import Entry
 from fairlead.images.shared_libraries import lacking, libraries_wanted
+from fairlead.images.tar_writing import Entry
 from tests.fairlead.images.made_bases import MadeBase
 
 

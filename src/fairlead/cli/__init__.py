@@ -1,16 +1,18 @@
 """The `fairlead` command. A command's module is imported only when that command is asked for, so help stays quick.
 
 A new command is one line in COMMANDS and a module `fairlead.cli.NAME` with a function NAME; a noun with commands of its own is one line in NOUNS
-and a module with a Typer application `app`.
+and a module with a Typer application `app`. What takes long to import stands in LATER of that module: modules with `add_to(app)`, and the commands
+that each adds.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     asked = next((each for each in given if not each.startswith("-")), None)
     debug = "--debug" in given[: given.index(asked) if asked else None] or os.environ.get("FAIRLEAD_DEBUG", "") not in ("", "0")
     try:
-        application(asked, completing="_FAIRLEAD_COMPLETE" in os.environ)(given, prog_name="fairlead")
+        _imported(asked, given)(given, prog_name="fairlead")
     except FairleadError as error:
         _end(error, str(error), error.exit_code, debug)
     except Exception as error:  # noqa: BLE001 - a person reads a sentence, whatever went wrong
@@ -64,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def application(asked: str | None, *, completing: bool = False) -> typer.Typer:
-    """All commands, of which only the one asked for is imported; a shell that completes words needs every one."""
+def application(asked: str | None, words: Sequence[str] = (), *, completing: bool = False) -> typer.Typer:
+    """All commands, of which only the one asked for is imported; a shell that completes words needs every one. `words`: what comes behind a noun."""
     app = typer.Typer(
         help="Takes a trained model to production.",
         no_args_is_help=True,
@@ -81,12 +83,22 @@ def application(asked: str | None, *, completing: bool = False) -> typer.Typer:
             app.command(name, help=summary)(_absent)
     for name, summary in NOUNS.items():
         if asked == name or completing:
-            app.add_typer(vars(importlib.import_module(f"fairlead.cli.{name}"))["app"], name=name, help=summary)
+            app.add_typer(_noun(name, words), name=name, help=summary)
         else:
             app.command(name, help=summary)(_absent)
     if asked in HIDDEN:
         app.add_typer(vars(importlib.import_module(f"fairlead.cli.{asked}"))["app"], name=asked, help=HIDDEN[asked], hidden=True)
     return app
+
+
+def _imported(asked: str | None, given: Sequence[str]) -> typer.Typer:
+    """What imports make stays until the end: looking through it for garbage, again and again, takes a tenth of a short command."""
+    gc.disable()
+    try:
+        return application(asked, given[given.index(asked) + 1 :] if asked else (), completing="_FAIRLEAD_COMPLETE" in os.environ)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _show_version(asked: bool) -> None:
@@ -104,6 +116,21 @@ def _options(
 
 def _absent() -> None:
     """Stands in help for a command that was not asked for."""
+
+
+def _noun(name: str, words: Sequence[str]) -> typer.Typer:
+    """Its application, with what the words ask for of that which is imported late; all of it when they ask for nothing that there is."""
+    module = vars(importlib.import_module(f"fairlead.cli.{name}"))
+    app: typer.Typer = module["app"]
+    later: Mapping[str, Sequence[str]] = module.get("LATER", {})
+    at_once = [each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands]
+    known = {*at_once, *(str(each.name) for each in app.registered_groups), *(command for commands in later.values() for command in commands)}
+    whole = next((each for each in (" ".join(words[:2]), *words[:1]) if each in known), None)
+    asked = {whole} if whole else {each for each in known if each.split()[:1] == list(words[:1])}
+    for late, commands in later.items():
+        if not asked or asked.intersection(commands):
+            importlib.import_module(f"fairlead.cli.{late}").add_to(app)
+    return app
 
 
 def _load(name: str) -> Callable[..., None]:

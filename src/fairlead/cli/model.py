@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fairlead.cli import model_aliases, model_deploy, pairs
+from fairlead.cli import model_aliases, pairs
 from fairlead.cli.model_options import (
     Asked,
     Cores,
@@ -29,7 +28,6 @@ from fairlead.cli.model_options import (
     resources_of,
     text_of,
 )
-from fairlead.cli.model_register import register
 from fairlead.cli.model_shown import SHOWN, difference_lines, version_lines
 from fairlead.cli.output import AsJson, Output, Quiet, size
 from fairlead.client import models
@@ -38,12 +36,10 @@ from fairlead.errors import UsageError
 from fairlead.schemas.models import ModelChange
 from fairlead.schemas.references import parse_reference
 from fairlead.schemas.search import Search
-from fairlead.sdk import downloading
 
 app = typer.Typer(no_args_is_help=True, help="Models: named, versioned, with what is known about them.")
 app.add_typer(model_aliases.app, name="alias", help="Names that move from version to version, such as churn@champion.")
-app.command()(register)
-model_deploy.add_to(app)
+LATER = {"model_register": ("register",), "model_deploy": ("deploy", "profile", "package"), "model_download": ("download",)}
 
 
 @app.command("list")
@@ -238,30 +234,6 @@ def delete(
             models.delete_version(transport, reference)
     gone = reference.name if all_versions else str(reference)
     Output(as_json=as_json, quiet=quiet).result({"deleted": gone}, short=gone, lines=[("Deleted", gone)])
-
-
-@app.command()
-def download(
-    asked: Asked = None,
-    model_id: ModelId = None,
-    name: Name = None,
-    version: Version = None,
-    target: Annotated[Path, typer.Option("--target-dir", "-t", help="Folder that the file or folder is put into.")] = Path(),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there under its name.")] = False,
-    workspace: Workspace = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Fetch a version's files, each checked by its digest; a broken download goes on where it was cut.
-
-    Example: fairlead model download churn:3 -t outputs
-    """
-    output = Output(as_json=as_json, quiet=quiet)
-    with connect(workspace=workspace) as transport:
-        found = models.show_version(transport, reference_of(asked, model_id, name, version))
-        with output.transfer(f"Downloading {found.reference}, {size(found.size)}", found.size) as progress:
-            place = downloading.download(transport, found, target, overwrite=overwrite, progress=progress)
-    output.result({"model": found.reference, "path": str(place), "tree": found.tree}, short=str(place))
 
 
 @app.command()

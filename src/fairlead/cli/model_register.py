@@ -37,6 +37,10 @@ from fairlead.errors import UsageError
 from fairlead.sdk import registering
 
 
+def add_to(app: typer.Typer) -> None:
+    app.command()(register)
+
+
 def register(
     path: Annotated[str | None, typer.Argument(metavar="[NAME=]PATH", help="File or folder.")] = None,
     name: Annotated[str | None, typer.Option("--name", "-n", help="New or existing, which gets its next version; default: the file's.")] = None,

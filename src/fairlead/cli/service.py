@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from fairlead.cli import batch_jobs, batch_services, service_access, service_calls, service_changes, service_create, service_doctor, service_measures
 from fairlead.cli.batch_words import WithBatch
 from fairlead.cli.deployment import Progress, sample_for, show_service, usage, wait
 from fairlead.cli.model_options import Workspace
@@ -18,6 +17,16 @@ from fairlead.errors import UsageError
 from fairlead.schemas.services import Revision, Service
 
 app = typer.Typer(cls=WithBatch, help="What runs, how it is, how to change it.", no_args_is_help=True, rich_markup_mode=None)
+LATER = {
+    "service_create": ("create",),
+    "service_calls": ("run", "logs", "get-logs"),
+    "service_changes": ("update", "reload", "scale", "rollback", "delete"),
+    "service_access": ("get-keys", "keys", "regen-key", "get-access-token"),
+    "service_measures": ("profile",),
+    "service_doctor": ("doctor",),
+    "batch_services": ("create batch", "list batch", "show batch", "view batch", "delete batch"),
+    "batch_jobs": ("run batch", "listjobs batch", "viewjob batch", "showjob batch", "canceljob batch"),
+}
 
 Wait = Annotated[bool, typer.Option("--wait", help="First wait until the deployment that is going on is decided.")]
 Model = Annotated[str | None, typer.Option("-m", "--model", help="Only those with this model: NAME or NAME:VERSION.")]
@@ -157,13 +166,3 @@ def _remark(revision: Revision) -> str:
     if revision.failure is not None:
         return f"{revision.failure.stage}: {revision.failure.cause}"
     return f"back to {revision.rollback_of}" if revision.rollback_of is not None else ""
-
-
-service_create.add_to(app)
-service_calls.add_to(app)
-service_changes.add_to(app)
-service_access.add_to(app)
-service_measures.add_to(app)
-service_doctor.add_to(app)
-batch_services.add_to(app)
-batch_jobs.add_to(app)

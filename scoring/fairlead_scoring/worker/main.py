@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -27,6 +28,8 @@ from fairlead_scoring.worker.script import Script, ScriptFault, load
 from fairlead_scoring.worker.step import Overdue, Step
 from fairlead_scoring.worker.warm_up import AnswerOne, Recorded, warm_up
 
+_RARELY = 50_000  # what a script imports and loads stays: looking through it for garbage, again and again, takes a tenth of the start
+
 
 def main(arguments: Optional[List[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="fairlead_scoring worker")
@@ -39,12 +42,17 @@ def main(arguments: Optional[List[str]] = None) -> int:
     lines = LineWriter(config["log"]["fd"], form=config["log"]["form"], level=config["log"]["level"], about=config["log"]["about"])
     control = Control(supervisor, lines, beat_seconds=config["beat_seconds"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when a worker ends
+    often = gc.get_threshold()
+    gc.set_threshold(_RARELY)
     try:
         contract, serve_all = _boot(config, lines)
     except RuntimeFault as fault:
         said = {"message": str(fault), "frames": getattr(fault, "frames", ""), "exit_code": fault.exit_code}
         control.tell(link.FAILED, dict(said, stage=fault.stage, cause=fault.cause))
         return fault.exit_code
+    gc.freeze()
+    if gc.get_threshold()[0] == _RARELY:  # else the script has chosen
+        gc.set_threshold(*often)
     signal.signal(signal.SIGTERM, _interrupt(control))
     control.tell(link.READY, contract)
     return serve_all(control)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import signal
@@ -18,9 +19,12 @@ from fairlead.server.settings import Settings, read
 COMMANDS = ("serve", "settings", "logs", "upgrade", "backup", "restore", "fsck", "gc", "containers")
 FLAGS = ("local",)
 
+_RARELY = 50_000  # what is imported stays: looking through it for garbage, again and again, takes a tenth of the start
+
 
 def main(arguments: list[str]) -> int:
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "serve"
+    gc.set_threshold(_RARELY)
     command = importlib.import_module(f"fairlead.server.commands.{name}")  # only what is asked for: SQLAlchemy and FastAPI take long to import
     parser = argparse.ArgumentParser(prog=f"python -m fairlead.server {name}", allow_abbrev=False, epilog=f"NAME is one of: {', '.join(COMMANDS)}")
     command.add_arguments(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -58,7 +59,9 @@ def _serve(context: Context, presence: Presence, listener: socket.socket) -> Non
                 "%s", f"{url} can be reached from other machines, and tokens and models travel to it in clear text: start it with --tls-cert and --tls-key."
             )
         LOG.info("serving at %s", url, extra={"version": __version__, "pid": os.getpid(), "database": context.database.shown})
-        _Server(_configuration(context), context.news).run(sockets=[listener])
+        server = _Server(_configuration(context), context.news)
+        gc.freeze()  # what is loaded now stays; the collector need not look at it again
+        server.run(sockets=[listener])
     finally:
         sweeper.stop()
         loop.stop()

@@ -222,7 +222,7 @@ def test_tables_fit_a_terminal(command: Command, place: Path) -> None:
         (["register"], "Which file or folder?"),
         (["register", "absent.pkl"], "'absent.pkl' does not exist"),
         (["register", "churn.pkl", "-p", "churn.pkl"], "Give one file or folder"),
-        (["register", "churn.pkl", "-n", "a b"], "name: String should match pattern"),
+        (["register", "churn.pkl", "-n", "a b"], "name: 'a b' is no name for a model, which has up to 255 letters"),
         (["register", "churn.pkl", "--tag", "stage"], "--tag 'stage': write KEY=VALUE"),
         (["register", "churn.pkl", "--tag", "a=1", "--tag", "a=2"], "--tag 'a' is given twice"),
         (["register", "churn.pkl", "--metric", "auc=high"], "--metric auc=high: 'high' is no number"),

@@ -7,13 +7,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Answer, Flag, Key, Request, Role, Stamped, Text, Whole
 
-WorkspaceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")]
-PrincipalName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,126}$")]
+WorkspaceName = Annotated[
+    str, Spelling(r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$", "name for a workspace", "has 2 to 32 lower-case letters, digits and -, a letter first and no - at the end")
+]
+PrincipalName = Annotated[
+    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,126}$", "name for an account", "has up to 127 letters, digits and . _ @ + -, a letter or digit first")
+]
 PrincipalKind = Literal["person", "program"]
 Lifetime = Annotated[Whole, Field(gt=0, le=10 * 366 * 86_400)]
-SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$")]
+SecretName = Annotated[
+    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$", "name for a secret", "has up to 127 letters, digits and . _ -, a letter or digit first")
+]
 
 
 class Workspace(Stamped):

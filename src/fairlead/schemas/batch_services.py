@@ -12,10 +12,20 @@ from fairlead.errors import UsageError
 from fairlead.schemas.access import SecretName
 from fairlead.schemas.jobs import InputFormat, JobName, OutputFormat, Scoring
 from fairlead.schemas.services import Code, EnvironmentWish
+from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Flag, JsonObject, Key, Request, Stamped, Text, Whole
 
-BatchServiceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$")]
-ParameterId = Annotated[str, StringConstraints(pattern=r"^-{0,2}[A-Za-z][A-Za-z0-9_.-]{0,120}$")]
+BatchServiceName = Annotated[
+    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$", "name for a batch service", "has up to 127 letters, digits and . _ -, a letter or digit first")
+]
+ParameterId = Annotated[
+    str,
+    Spelling(
+        r"^-{0,2}[A-Za-z][A-Za-z0-9_.-]{0,120}$",
+        "name for a parameter",
+        "has up to 121 letters, digits and . _ -, a letter first, with one or two dashes before it or none",
+    ),
+]
 Value = Annotated[str, StringConstraints(max_length=4096)]
 """Of a Value: any text. Of a Reference: a URL or path, `tree:DIGEST` (uploaded), `dataset:NAME[:VERSION]`, `datastore:NAME/PATH`.
 

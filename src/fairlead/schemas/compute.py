@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from fairlead.schemas.models import Labels
+from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Answer, JsonObject, Key, Request, Stamped, Text, Whole
 
-PoolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,30}[A-Za-z0-9]$")]
+PoolName = Annotated[
+    str, Spelling(r"^[A-Za-z][A-Za-z0-9-]{0,30}[A-Za-z0-9]$", "name for a pool", "has 2 to 32 letters, digits and -, a letter first and no - at the end")
+]
 EngineName = Literal["local", "ray", "spark"]
 AllocationState = Literal["Steady", "Resizing"]
 

@@ -11,13 +11,22 @@ from pydantic import Field, StringConstraints, model_validator
 from fairlead.errors import UsageError
 from fairlead.schemas.access import SecretName
 from fairlead.schemas.models import Labels
+from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Answer, Digest, Flag, JsonObject, Key, Moment, Request, Stamped, Text, Whole
 
 BUILTIN = "workspaceblobstore"
 LONGEST_QUERY = 100_000
-DatastoreName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-DatasetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,253}[A-Za-z0-9._-])?$")]
-VersionWord = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,8}|latest)$")]
+DatastoreName = Annotated[
+    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", "name for a datastore", "has up to 100 letters, digits and . _ -, a letter or digit first")
+]
+DatasetName = Annotated[
+    str,
+    Spelling(
+        r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,253}[A-Za-z0-9._-])?$",
+        "name for a data set",
+        "has up to 255 letters, digits, blanks and . _ -, a letter or digit first and no blank at the end",
+    ),
+]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Format = Literal["parquet", "csv", "tsv", "jsonl", "arrow", "arff", "files"]
 DatasetKind = Literal["File", "Tabular"]

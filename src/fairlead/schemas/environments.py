@@ -6,13 +6,15 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from fairlead.errors import UsageError
+from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Answer, Flag, Key, Request, Stamped, Text
 
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")]
-VersionWord = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,8}|latest)$")]
+EnvironmentName = Annotated[
+    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$", "name for an environment", "has up to 255 letters, digits and . _ -, a letter or digit first")
+]
 _REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,254})(?::([1-9][0-9]{0,8}|latest))?")
 
 

@@ -11,16 +11,26 @@ from pydantic import Field, StringConstraints
 from fairlead.errors import UsageError
 from fairlead.schemas.bases import BaseWish, DockerfileWish
 from fairlead.schemas.services import Code, EnvironmentWish, Failure, Stage
+from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Answer, Digest, Flag, JsonObject, Key, Request, Stamped, Text, Whole
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _LONGEST_NAME = 128
 _PLATFORM = r"^linux/[a-z0-9]+(/[a-z0-9]+)?$"
 _REFERENCE = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{0,127})(?::(?P<word>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?")
-Platform = Annotated[str, StringConstraints(pattern=_PLATFORM)]
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+Platform = Annotated[str, Spelling(_PLATFORM, "platform", "is linux/ and an architecture, such as linux/amd64 or linux/arm64")]
+Label = Annotated[
+    str, Spelling(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$", "label for an image", "has up to 128 letters, digits and . _ -, the first of them no . or -")
+]
 """As the registry protocol has tags."""
-ImageReference = Annotated[str, StringConstraints(pattern=r"^(sha256:)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")]
+ImageReference = Annotated[
+    str,
+    Spelling(
+        r"^(sha256:)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$",
+        "image",
+        "is a name (churn), a name and a version or label (churn:3), an id, or a digest (sha256:…)",
+    ),
+]
 """`name` (its latest version), `name:version`, `name:label`, an id, or the digest of index or manifest."""
 
 

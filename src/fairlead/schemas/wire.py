@@ -10,6 +10,7 @@ import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError, model_validator
 
 from fairlead.errors import UsageError
+from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.storable import check_storable
 
 T = TypeVar("T")
@@ -22,7 +23,8 @@ LATE = tuple(map(int, pydantic.VERSION.split(".")[:2])) >= (2, 14)
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Flag = Annotated[bool, Strict()]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, Spelling(r"^[0-9a-f]{64}$", "digest", "has 64 digits and letters a to f, as sha256sum prints them")]
+VersionWord = Annotated[str, Spelling(r"^([1-9][0-9]{0,8}|latest)$", "version", "is a number from 1 on, or the word latest")]
 
 
 def _storable(text: str) -> str:

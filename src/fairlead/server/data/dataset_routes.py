@@ -8,9 +8,9 @@ from fastapi import Path, Query, Response
 from starlette.responses import StreamingResponse
 
 from fairlead.errors import UsageError
-from fairlead.schemas.data import DataFile, Dataset, DatasetChange, DatasetDefinition, DatasetName, DatasetVersion, NewDatasetVersion, VersionWord
+from fairlead.schemas.data import DataFile, Dataset, DatasetChange, DatasetDefinition, DatasetName, DatasetVersion, NewDatasetVersion
 from fairlead.schemas.data_urls import SQL
-from fairlead.schemas.wire import Page
+from fairlead.schemas.wire import Page, VersionWord
 from fairlead.server.access import Contributor, Reader
 from fairlead.server.conditional import IfMatch, show_tag
 from fairlead.server.context import Parts

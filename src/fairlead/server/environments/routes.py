@@ -16,9 +16,8 @@ from fairlead.schemas.environments import (
     EnvironmentUse,
     EnvironmentVersion,
     NewEnvironmentVersion,
-    VersionWord,
 )
-from fairlead.schemas.wire import Page
+from fairlead.schemas.wire import Page, VersionWord
 from fairlead.server.access import Contributor, Reader
 from fairlead.server.conditional import IfMatch, show_tag
 from fairlead.server.context import Parts

@@ -174,7 +174,7 @@ def test_a_kept_token_goes_to_its_own_server_only(command: Command, owner: Trans
         (("token", "create", "a", "--admin"), b"", 2, "--admin needs --server"),
         (("token", "create", "a", "--server", "--role", "owner"), b"", 2, "--role is for tokens of one workspace"),
         (("token", "revoke", "nothing"), b"", 2, "There is no token 'nothing'"),
-        (("token", "revoke", "a/b"), b"", 2, "There is no"),
+        (("token", "revoke", "a/b"), b"", 2, "'a/b' cannot be a name"),
         (("secret", "set", "k"), b"", 2, "value: "),
         (("secret", "set", "k"), b"\xff", 2, "no UTF-8 text"),
         (("secret", "set", "k"), b"x" * 65_537, 2, "value: "),

@@ -16,7 +16,7 @@ import httpx2
 from pydantic import BaseModel
 
 from fairlead import __version__
-from fairlead.errors import FairleadError, Unavailable, error_class
+from fairlead.errors import FairleadError, Unavailable, UsageError, error_class
 from fairlead.schemas.wire import Page
 
 T = TypeVar("T", bound=BaseModel)
@@ -60,7 +60,10 @@ class Transport:
         return _is_loopback(self.url)
 
     def path(self, *parts: str) -> str:
-        """Below this workspace: `path("models", "churn")` is /v1/workspaces/default/models/churn."""
+        """Below this workspace: `path("models", "churn")` is /v1/workspaces/default/models/churn. Raises UsageError for what cannot be one part of it."""
+        for part in parts:
+            if "/" in part or part in ("", ".", ".."):
+                raise UsageError(f"{part!r} cannot be a name: names are not empty, have no /, and are not dots alone. Correct it.")
         return "/".join(["/v1/workspaces", *(quote(part, safe="") for part in (self.workspace, *parts))])
 
     def get(self, answer: type[T], path: str, params: Mapping[str, Any] | None = None) -> T:

@@ -24,6 +24,7 @@ from fairlead.server.news import News
 from fairlead.server.opening import loop_of, open_context
 from fairlead.server.presence import Presence
 from fairlead.server.settings import Settings
+from fairlead.server.timekeeping import Timekeeper
 
 LOG = logging.getLogger("fairlead.server")
 
@@ -49,8 +50,9 @@ def run(settings: Settings, remember: Mapping[str, Any] | None = None) -> None:
 
 def _serve(context: Context, presence: Presence, listener: socket.socket) -> None:
     settings, url = context.settings, _url(context.settings, listener)
-    loop, sweeper = loop_of(context), Sweeper(Parts(settings, context.database, context.store))
+    loop, sweeper, timekeeper = loop_of(context), Sweeper(Parts(settings, context.database, context.store)), Timekeeper(context.database)
     try:
+        timekeeper.start()
         loop.start()
         sweeper.start()
         presence.announce(url, local=settings.local, managed_by=settings.managed_by, tls_cert=settings.tls_cert)
@@ -65,6 +67,7 @@ def _serve(context: Context, presence: Presence, listener: socket.socket) -> Non
     finally:
         sweeper.stop()
         loop.stop()
+        timekeeper.stop()
         LOG.info("ended")
 
 

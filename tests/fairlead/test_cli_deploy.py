@@ -102,6 +102,17 @@ def test_a_failed_deploy_says_stage_cause_last_lines_and_what_to_do(shell: Shell
     assert json.loads(told.out)["update_error"]["cause"] == "package-missing"
 
 
+def test_a_first_deploy_that_failed_is_tried_again_by_the_same_command(shell: Shell, tmp_path: Path) -> None:
+    """What has answered once is not deployed over without a word."""
+    (tmp_path / "score.py").write_text("import absent_module\ndef init(): ...\ndef run(data): ...\n")
+    assert shell("deploy", "score.py", "-n", "again").code == 3
+    (tmp_path / "score.py").write_text("def init(): ...\ndef run(data): ...\n")
+    assert "again is Healthy (revision 2" in shell.ok("deploy", "score.py", "-n", "again")
+    refused = shell("deploy", "score.py", "-n", "again")
+    assert refused.code == 2
+    assert "There is a service 'again' already; update it (`fairlead service update again`), deploy over it (--overwrite)," in refused.err
+
+
 def test_a_package_that_no_index_has_fails_the_deploy_by_name(shell: Shell, echo: Path, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("fairlead-has-no-such-package==9\n")
     done = shell("deploy", "score.py", "-n", "echo", "--requirements", "requirements.txt")

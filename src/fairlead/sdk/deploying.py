@@ -108,12 +108,13 @@ def deploy(transport: Transport, name: str, wish: Wish, *, overwrite: bool = Fal
 
 
 def refuse_taken(transport: Transport, name: str) -> None:
-    """Raises Conflict when a service of that name is there; the server decides it again when it is asked."""
+    """Raises Conflict when a service of that name is there, and has ever answered; the server decides it again when it is asked."""
     try:
-        services.show_service(transport, name)
+        there = services.show_service(transport, name)
     except NotFound:
         return
-    raise Conflict(f"There is a service {name!r} already; update it (`fairlead service update`, or overwrite), or choose another name.")
+    if there.revision is not None or there.state is not wire.ServiceState.FAILED:
+        raise Conflict(wire.taken(name))
 
 
 def update(transport: Transport, name: str, wish: Wish, *, say: Say = LOG.info) -> wire.Service:

@@ -106,8 +106,18 @@ def test_a_first_deploy_that_failed_is_tried_again_by_the_same_command(shell: Sh
     """What has answered once is not deployed over without a word."""
     (tmp_path / "score.py").write_text("import absent_module\ndef init(): ...\ndef run(data): ...\n")
     assert shell("deploy", "score.py", "-n", "again").code == 3
+    silent = shell("service", "run", "again", "-d", "1")
+    assert (silent.code, silent.out) == (6, "")
+    assert "The service again does not answer; it is Failed: The script " in silent.err
+    assert "needs the module 'absent_module'" in silent.err
+    assert silent.err.rstrip().endswith("`fairlead service doctor again` finds what is wrong.")
     (tmp_path / "score.py").write_text("def init(): ...\ndef run(data): ...\n")
     assert "again is Healthy (revision 2" in shell.ok("deploy", "score.py", "-n", "again")
+    assert "Try it       fairlead service run again -d @request.json" in shell.ok("service", "usage", "again")
+    without = shell("service", "run", "again")
+    assert (without.code, "has no sample of its own; send a body (`-d @request.json`)" in without.err) == (2, True)
+    absent = shell("service", "logs", "again", "-r", "no-such-id")
+    assert (absent.code, absent.out, "No line is kept of the request no-such-id" in absent.err) == (0, "", True)
     refused = shell("deploy", "score.py", "-n", "again")
     assert refused.code == 2
     assert "There is a service 'again' already; update it (`fairlead service update again`), deploy over it (--overwrite)," in refused.err

@@ -29,6 +29,7 @@ from fairlead.sdk import json_text
 from fairlead.sdk.git_state import git_state
 from fairlead.sdk.image_wishes import ImageWish, base_of, target_of
 from fairlead.sdk.requests import auth_of, settings_of, tls_of
+from fairlead.sdk.siblings import left_behind
 from fairlead.sdk.uploads import upload_tree
 from fairlead.stores.trees import tree_of
 
@@ -241,6 +242,8 @@ def _notices(wish: Wish, *, contained: bool) -> Sequence[str]:
     spoken = [*wish.notices] if configuration is None else [*wish.notices, *configuration.notices_of(contained=contained)]
     if isinstance(wish.environment, EnvironmentSpec):
         spoken += wish.environment.notices
+    if wish.source is not None and wish.source.folder is None and (lacks := left_behind(wish.source.script, wish.source.beside)):
+        spoken.append(lacks)
     return list(dict.fromkeys(spoken))
 
 

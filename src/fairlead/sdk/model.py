@@ -17,6 +17,7 @@ from fairlead.schemas.references import parse_reference
 from fairlead.schemas.search import Search
 from fairlead.sdk import deploying, downloading, packaging, registering, trial
 from fairlead.sdk.compute_webservices import KINDS
+from fairlead.sdk.frameworks import Framework
 from fairlead.sdk.image_wishes import check_target
 from fairlead.sdk.inference_config import InferenceConfig
 from fairlead.sdk.model_package import ModelPackage
@@ -42,17 +43,7 @@ class Model:
     'churn:1'
     """
 
-    class Framework:
-        """Words for `model_framework`, as Azure ML programs write them: `Model.Framework.SCIKITLEARN`."""
-
-        TENSORFLOW = "TensorFlow"
-        SCIKITLEARN = "ScikitLearn"
-        ONNX = "Onnx"
-        PYTORCH = "PyTorch"
-        XGBOOST = "XGBoost"
-        LIGHTGBM = "LightGBM"
-        MLFLOW = "MLflow"
-        CUSTOM = "Custom"
+    Framework = Framework
 
     def __init__(
         self,
@@ -196,7 +187,7 @@ class Model:
         concurrency: int = 4,
     ) -> ModelProfile:
         """Measures models: a service is made of them for a while, called with requests, and deleted. `input_dataset`: request bodies, a
-        path with one per line, or a tabular data set of one column; without it the sample is sent. `cpu` and `memory_in_gb` are noted, not enforced on this machine.
+        path with one per line, or a tabular data set of one column; without it the sample is sent. `cpu` and `memory_in_gb` are noted, not enforced.
 
             >>> Model.profile(ws, "churn-try", [model], inference_config).get_details()["latencyPercentile99InMs"]
             4.2

@@ -44,5 +44,7 @@ def bodies(said: object) -> list[bytes]:
 def _only_column(table: Any) -> list[object]:
     """As Azure ML's `Model.profile` has them: one column, a request's text in each row."""
     if table.num_columns != 1:
-        raise UsageError(f"The data set has {table.num_columns} columns ({', '.join(table.column_names)}); requests are one column of texts, a body in each row.")
+        raise UsageError(
+            f"The data set has {table.num_columns} columns ({', '.join(table.column_names)}); requests are one column of texts, a body in each row."
+        )
     return list(table.column(0).to_pylist())

@@ -47,6 +47,11 @@ def test_errors_have_the_names_that_azure_programs_catch() -> None:
     assert fairlead.UserErrorException is errors.UsageError
 
 
+def test_frameworks_have_the_words_of_the_tutorials() -> None:
+    said = fairlead.Model.Framework
+    assert (said.SCIKITLEARN, said.TENSORFLOW, said.ONNX, said.CUSTOM) == ("ScikitLearn", "TensorFlow", "Onnx", "Custom")
+
+
 @pytest.mark.parametrize("module", ["pydantic", "httpx2", "yaml", "fairlead.errors", "fairlead.sdk"])
 def test_importing_fairlead_imports_nothing_else(module: str) -> None:
     shown = subprocess.run([sys.executable, "-c", f"import fairlead, sys\nprint({module!r} in sys.modules)"], capture_output=True, text=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow
+import pyarrow as pa
 import pytest
 
 from fairlead.errors import UsageError
@@ -17,8 +17,8 @@ class Rows:
     def __init__(self, columns: dict[str, list[str]]) -> None:
         self._columns = columns
 
-    def to_arrow_table(self) -> pyarrow.Table:
-        return pyarrow.table(self._columns)
+    def to_arrow_table(self) -> pa.Table:
+        return pa.table(self._columns)
 
 
 def test_requests_come_as_a_list_a_file_or_a_data_set_of_one_column(tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ def test_a_deploy_that_is_refused_has_registered_nothing(shell: Shell, echo: Pat
     joblib.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), tmp_path / "model.joblib")
     refused = shell("deploy", "model.joblib", "-n", "taken")
     assert (refused.code, "There is a service 'taken' already" in refused.err) == (2, True)
+    again = shell("service", "create", "realtime", "-n", "taken", "-f", "score.py", "-m", "model.joblib")
+    assert (again.code, "There is a service 'taken' already" in again.err) == (2, True)
     assert json.loads(shell.ok("model", "list", "--json")) == []
 
 

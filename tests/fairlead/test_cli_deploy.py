@@ -122,7 +122,10 @@ def test_a_first_deploy_that_failed_is_tried_again_by_the_same_command(shell: Sh
     assert (absent.code, absent.out, "No line is kept of the request no-such-id" in absent.err) == (0, "", True)
     refused = shell("deploy", "score.py", "-n", "again")
     assert refused.code == 2
-    assert "There is a service 'again' already; update it (`fairlead service update again`), deploy over it (--overwrite)," in refused.err
+    assert (
+        "There is a service 'again' already; update it (`fairlead service update again`), deploy over it (--overwrite; overwrite=True in Python),"
+        in refused.err
+    )
 
 
 def test_a_package_that_no_index_has_fails_the_deploy_by_name(shell: Shell, echo: Path, tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def check_service_name(name: str) -> str:
 
 def taken(name: str) -> str:
     """The sentence for a name that a service has, to whoever deploys."""
-    return f"There is a service {name!r} already; update it (`fairlead service update {name}`), deploy over it (--overwrite), or choose another name."
+    over = "deploy over it (--overwrite; overwrite=True in Python)"
+    return f"There is a service {name!r} already; update it (`fairlead service update {name}`), {over}, or choose another name."
 
 
 def _nearest_name(name: str) -> str:

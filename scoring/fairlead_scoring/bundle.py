@@ -264,8 +264,18 @@ def lay_out(bundle: Bundle, workdir: Path) -> Layout:
         link = root / model.path
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(bundle.path / model.path)
+    _link_by_name([bundle.path / model.path for model in bundle.manifest.models], root)
     script = bundle.manifest.entry_script
     return Layout(root, None if script is None else root / script, model_dir(bundle.manifest, root))
+
+
+def _link_by_name(models: Sequence[Path], root: Path) -> None:
+    """Scripts of the first generation open a model by its own name in the working directory. It hides nothing of the script's, no module, no namesake."""
+    names = [model.name for model in models]
+    for model in models:
+        link = root / model.name
+        if names.count(model.name) == 1 and not link.exists() and model.suffix != ".py" and not (model / "__init__.py").exists():
+            link.symlink_to(model)
 
 
 def _read_manifest(root: Path) -> Tuple[Manifest, str]:

@@ -230,13 +230,33 @@ _ALIASES = {
     "UserErrorException": "UsageError",
     "WebserviceException": "FairleadError",
 }
+_ABSENT = {
+    "Clusters are not in this release. `Model.deploy` with an AksWebservice configuration runs on the server's machine; leave the cluster out.": (
+        "AksCompute",
+        "AksEndpoint",
+    ),
+    "Training runs are not in this release. A script trains as it is; `Model.register(..., metrics={'auc': 0.9}, run_id=...)` keeps what came of it. "
+    "Scoring and batch scripts may go on importing Run from azureml.core.": ("Run", "RunConfiguration", "ScriptRunConfig"),
+    "Pipelines of several steps, published pipelines and schedules are not in this release; here a pipeline is one ParallelRunStep.": (
+        "PipelineEndpoint",
+        "PipelineParameter",
+        "PublishedPipeline",
+        "PythonScriptStep",
+        "Schedule",
+        "ScheduleRecurrence",
+    ),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when they are first asked for."""
+    """The public names, imported when they are first asked for. Raises ImportError for those of Azure ML that are not here, whose sentence an
+    AttributeError would lose under `from fairlead import`."""
     known = _ALIASES.get(name, name)
     home = next((module for module, names in _HOMES.items() if known in names), None)
     if home is None:
+        absent = next((why for why, names in _ABSENT.items() if name in names), None)
+        if absent is not None:
+            raise ImportError(f"There is no {name} in fairlead. {absent}", name=__name__)
         raise AttributeError(f"module 'fairlead' has no attribute {name!r}")
     return vars(importlib.import_module(home))[known]
 

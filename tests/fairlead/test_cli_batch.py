@@ -153,3 +153,14 @@ def test_options_are_words_or_json() -> None:
     assert options_of(["delimiter=;", "header=false", 'nulls=["", "NA"]'], "--input-option") == {"delimiter": ";", "header": False, "nulls": ["", "NA"]}
     assert listed(" a, b,") == ["a", "b"]
     assert listed(None) is None
+
+
+def test_a_script_that_needs_no_model_names_none(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "lengths.py").write_text("def init(): ...\ndef run(mini_batch):\n    return [open(path).read() for path in mini_batch]\n")
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "a.txt").write_text("one")
+    done = shell("batch", "run", "--script", "lengths.py", "--in", "words", "--append-row", "all.txt", "--out", "out", "-n", "bare")
+    assert done.code == 0, done.err
+    assert (tmp_path / "out" / "all.txt").read_text() == "one\n"
+    lacking = shell("batch", "run", "--in", "words")
+    assert (lacking.code, "Which model? Name it first" in lacking.err) == (2, True)

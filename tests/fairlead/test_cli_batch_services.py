@@ -119,3 +119,12 @@ def test_names_end_at_the_first_colon() -> None:
         given(["--y"], "--in")
     with pytest.raises(UsageError, match="names no parameter"):
         declared(["/etc/passwd"], "--in")
+
+
+def test_a_file_of_packages_is_not_taken_for_a_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-p` is the packages of `service create realtime`, and a parameter here."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "requirements.txt").write_text("")
+    with pytest.raises(UsageError, match=r"Packages are said by --requirements requirements\.txt; a parameter by -p NAME=DEFAULT"):
+        declared(["requirements.txt"], "--param")
+    assert declared(["least"], "--param") == {"--least": None}

@@ -84,6 +84,8 @@ def test_a_deploy_that_is_refused_has_registered_nothing(shell: Shell, echo: Pat
     joblib.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), tmp_path / "model.joblib")
     refused = shell("deploy", "model.joblib", "-n", "taken")
     assert (refused.code, "There is a service 'taken' already" in refused.err) == (2, True)
+    again = shell("service", "create", "realtime", "-n", "taken", "-f", "score.py", "-m", "model.joblib")
+    assert (again.code, "There is a service 'taken' already" in again.err) == (2, True)
     assert json.loads(shell.ok("model", "list", "--json")) == []
 
 
@@ -100,6 +102,30 @@ def test_a_failed_deploy_says_stage_cause_last_lines_and_what_to_do(shell: Shell
     told = shell("deploy", "broken.py", "--overwrite", "--json")
     assert told.code == 3
     assert json.loads(told.out)["update_error"]["cause"] == "package-missing"
+
+
+def test_a_first_deploy_that_failed_is_tried_again_by_the_same_command(shell: Shell, tmp_path: Path) -> None:
+    """What has answered once is not deployed over without a word."""
+    (tmp_path / "score.py").write_text("import absent_module\ndef init(): ...\ndef run(data): ...\n")
+    assert shell("deploy", "score.py", "-n", "again").code == 3
+    silent = shell("service", "run", "again", "-d", "1")
+    assert (silent.code, silent.out) == (6, "")
+    assert "The service again does not answer; it is Failed: The script " in silent.err
+    assert "needs the module 'absent_module'" in silent.err
+    assert silent.err.rstrip().endswith("`fairlead service doctor again` finds what is wrong.")
+    (tmp_path / "score.py").write_text("def init(): ...\ndef run(data): ...\n")
+    assert "again is Healthy (revision 2" in shell.ok("deploy", "score.py", "-n", "again")
+    assert "Try it       fairlead service run again -d @request.json" in shell.ok("service", "usage", "again")
+    without = shell("service", "run", "again")
+    assert (without.code, "has no sample of its own; send a body (`-d @request.json`)" in without.err) == (2, True)
+    absent = shell("service", "logs", "again", "-r", "no-such-id")
+    assert (absent.code, absent.out, "No line is kept of the request no-such-id" in absent.err) == (0, "", True)
+    refused = shell("deploy", "score.py", "-n", "again")
+    assert refused.code == 2
+    assert (
+        "There is a service 'again' already; update it (`fairlead service update again`), deploy over it (--overwrite; overwrite=True in Python),"
+        in refused.err
+    )
 
 
 def test_a_package_that_no_index_has_fails_the_deploy_by_name(shell: Shell, echo: Path, tmp_path: Path) -> None:

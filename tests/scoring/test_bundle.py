@@ -207,6 +207,38 @@ def test_layout_of_several_models(root: Path, tmp_path: Path) -> None:
         lay_out(before, tmp_path / "work")
 
 
+def laid_out(folder: Path, code: str, *models: str) -> dict[str, bytes | None]:
+    """Files and links at the top of the working directory; None for a folder's."""
+    for path in (code, *models):
+        (folder / "b" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "b" / path).write_text(path)
+    parts = [model.split("/") for model in models]
+    entries = tuple(BundledModel(name, version, f"azureml-models/{name}/{version}/{entry}") for _, name, version, entry, *_ in parts)
+    write_manifest(folder / "b", Manifest("b", list_files(folder / "b"), models=entries))
+    root = lay_out(open_bundle(folder / "b"), folder / "w").app_root
+    return {each.name: each.read_bytes() if each.is_file() else None for each in root.iterdir() if each.name != "azureml-models"}
+
+
+def test_a_model_is_found_by_its_own_name_in_the_working_directory(tmp_path: Path) -> None:
+    """So the first generation laid it down, and its scripts say `joblib.load("food.model")`."""
+    found = laid_out(tmp_path, "code/score.py", "azureml-models/food/2/food.model", "azureml-models/net/1/saved/v.bin")
+    assert found == {"score.py": b"code/score.py", "food.model": b"azureml-models/food/2/food.model", "saved": None}
+
+
+@pytest.mark.parametrize(
+    ("code", "models"),
+    [
+        ("code/model.pkl", ["azureml-models/a/1/model.pkl"]),  # the script's own file
+        ("code/score.txt", ["azureml-models/a/1/model.pkl", "azureml-models/b/1/model.pkl"]),  # which of them?
+        ("code/score.txt", ["azureml-models/a/1/joblib.py"]),  # it would be imported
+        ("code/score.txt", ["azureml-models/a/1/joblib/__init__.py"]),
+    ],
+)
+def test_what_would_hide_something_is_not_linked(tmp_path: Path, code: str, models: list[str]) -> None:
+    assert list(laid_out(tmp_path, code, *models)) == [code.removeprefix("code/")]
+    assert laid_out(tmp_path / "again", code, *models)[code.removeprefix("code/")] == code.encode()
+
+
 def test_layout_of_one_model(tmp_path: Path) -> None:
     model = BundledModel("ridge", "3", "azureml-models/ridge/3/my model.pkl")
     (tmp_path / "b" / model.path).parent.mkdir(parents=True)

@@ -122,7 +122,7 @@ class Child:
             else:
                 self._hopeless(fault)
         except TooMany as too_many:
-            said = {"cause": "too-many-failed", "message": f"More items have failed than may; the last: {too_many}."}
+            said = {"cause": "too-many-failed", "message": f"More items have failed than may; the last: {str(too_many).rstrip('.')}."}
             frames.tell(self._parent, frames.HOPELESS, said)
         except link.LinkClosed:
             raise

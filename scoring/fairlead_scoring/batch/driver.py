@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping
@@ -18,7 +19,7 @@ from fairlead_scoring.batch.ledger import Ledger, discard, open_ledger
 from fairlead_scoring.batch.planning import Plan, plan
 from fairlead_scoring.batch.progress import Count, Failure, Record
 from fairlead_scoring.batch.secrets import lay_out_for_script, read_secrets
-from fairlead_scoring.batch.shards import Outcome, Shard
+from fairlead_scoring.batch.shards import Bad, Outcome, Shard
 from fairlead_scoring.batch.side_inputs import fetch_all
 from fairlead_scoring.batch.sinks import finish
 from fairlead_scoring.batch.thresholds import exceeded
@@ -179,7 +180,7 @@ class Driver:
         said = exceeded(self._order.limits, now.rows.failed, now.rows.done if is_last else now.rows.total, now.unit)
         if said is not None:
             examples = tuple(self._examples())
-            first = f" The first: {examples[0]}" if examples else ""
+            first = f" The first: {_in_words(examples[0])}" if examples else ""
             raise JobEnded(progress.FAILED, said + first, Failure("too-many-failed", said + first, examples))
 
     def _examples(self) -> Iterator[str]:
@@ -198,6 +199,13 @@ class Driver:
         items, failed = totals.get("items", 0), totals.get("failed", 0)
         more = f", {failed:,} of them in quarantine" if failed else ""
         return f"The job {how}: {items:,} {self._record.now.unit}{more}; the answers are in {self._record.now.output}."
+
+
+def _in_words(example: str) -> str:
+    try:
+        return str(Bad(**json.loads(example)))
+    except (ValueError, TypeError):  # it was cut
+        return example
 
 
 def engine_named(name: str) -> Engine:

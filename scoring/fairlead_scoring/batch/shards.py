@@ -93,3 +93,9 @@ class Bad:
     column: Optional[str]
     reason: str
     value: Optional[str] = None  # the row as it was read, cut to 1,000 characters
+
+    def __str__(self) -> str:
+        """Where, and why."""
+        row = "" if self.row is None else f", row {self.row}"
+        column = "" if self.column is None else f", column {self.column!r}"
+        return f"{self.url}{row}{column}: {self.reason}"

@@ -75,6 +75,8 @@ class AccessLog:
 
 def _level(exchange: Exchange) -> str:
     status = 500 if exchange.broken else exchange.status
+    if status == 404 and exchange.url == b"/sample":
+        return "info"  # a service without a sample is asked for one by every command that shows how it is called
     return "info" if status < 400 else "warning" if status < 500 else "error"
 
 

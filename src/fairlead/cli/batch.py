@@ -16,6 +16,7 @@ from fairlead.cli.model_options import Workspace
 from fairlead.cli.output import AsJson, Output, Quiet
 from fairlead.cli.pairs import labels
 from fairlead.cli.wishes import check_models, environment_of, is_bundle_folder, models_of
+from fairlead.client.transport import Transport
 from fairlead.errors import UsageError
 from fairlead.sdk import batching
 from fairlead.sdk.batch_data import Data
@@ -25,10 +26,11 @@ from fairlead.sdk.deploying import Source
 app = typer.Typer(help="Score files, tables and folders with a model, on one machine or many.", no_args_is_help=True, rich_markup_mode=None)
 
 What = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="MODEL [FILE]",
-        help="A registered model, a model's file (registered first), or a bundle; then further inputs, as a shell makes them of `--in *.parquet`.",
+        help="A registered model, a model's file (registered first), or a bundle; none for a --script that needs none. Then further inputs, as a shell "
+        "makes them of `--in *.parquet`.",
         show_default=False,
     ),
 ]
@@ -87,7 +89,7 @@ def batch() -> None:
 
 @app.command()
 def run(
-    what: What,
+    what: What = None,
     in_: In = None,
     out: Out = None,
     engine: Engine = "local",
@@ -149,16 +151,17 @@ def run(
     """
     asked = dict(locals())
     output = Output(as_json=as_json, quiet=quiet)
-    model, inputs = what[0], [*(in_ or ()), *what[1:]]
-    check_models([model])
+    model, *more = what or [""]
+    inputs = [*(in_ or ()), *more]
+    if model:
+        check_models([model])
+    elif script is None and realtime_script is None:
+        raise UsageError("Which model? Name it first: `fairlead batch run churn:3 --in FILES`. A --script that needs no model goes without.")
     wish = _wish(asked, inputs)
     stages = Stages(output)
     with connected(stages, workspace) as transport:
         with stages.stage("uploading"):
-            parts = (
-                {"bundle": Path(model)} if is_bundle_folder(model) else {"models": models_of(transport, [model], output.say, needs_flavor=wish.source is None)}
-            )
-            job = batching.start(transport, BatchWish(**{**vars(wish), **parts}), say=output.say)
+            job = batching.start(transport, BatchWish(**{**vars(wish), **_scorer(transport, model, wish, output)}), say=output.say)
         if no_wait:
             show = f"fairlead job show {job.name} --wait"
             output.result(job, short=job.name, lines=[("job", job.name), ("state", job.state.value), ("output", job.output_url), ("follow", show)])
@@ -180,6 +183,12 @@ def _wish(asked: Mapping[str, Any], inputs: Sequence[str]) -> BatchWish:
         output=_output(asked),
         settings=_settings(asked),
     )
+
+
+def _scorer(transport: Transport, model: str, wish: BatchWish, output: Output) -> dict[str, Any]:
+    if model and is_bundle_folder(model):
+        return {"bundle": Path(model)}
+    return {"models": models_of(transport, [model] if model else [], output.say, needs_flavor=wish.source is None)}
 
 
 def _source(asked: Mapping[str, Any]) -> Source | None:

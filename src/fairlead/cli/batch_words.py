@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperGroup
@@ -34,6 +35,8 @@ def declared(said: Sequence[str] | None, option: str) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for each in said or ():
         name, value = _split(each)
+        if option == "--param" and value is None and Path(each).is_file():
+            raise UsageError(f"-p {each} would declare a parameter called {name}. Packages are said by --requirements {each}; a parameter by -p NAME=DEFAULT.")
         if name in found:
             raise UsageError(f"{option}={name} is declared twice; declare it once.")
         found[name] = value

@@ -136,7 +136,7 @@ def usage(service: Service, sample: str | None) -> list[tuple[str, str]]:
         ("Swagger", service.swagger_uri),
         ("Keys", f"fairlead service get-keys {name}" if service.auth == "key" else None),
         ("Token", f"fairlead service get-access-token {name}" if service.auth == "token" else None),
-        ("Try it", f"fairlead service run {name}" if service.scoring_uri else None),
+        ("Try it", f"fairlead service run {name}{'' if sample else ' -d @request.json'}" if service.scoring_uri else None),
         ("With curl", _curl(service, sample) if service.scoring_uri else None),
         ("Logs", f"fairlead service logs {name}"),
         ("Update", f"fairlead service update {name} -m MODEL:VERSION"),

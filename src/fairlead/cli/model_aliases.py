@@ -74,7 +74,7 @@ def history(alias: Alias, workspace: Workspace = None, as_json: AsJson = False, 
 
 
 def show_events(output: Output, found: Sequence[HistoryEvent]) -> None:
-    rows = [(each.at, each.event, each.version, each.principal, each.details) for each in found]
+    rows = [(each.at, each.event, each.version, each.principal, {name: value for name, value in each.details.items() if name != "use"}) for each in found]
     output.table(found, ("TIME", "EVENT", "VERSION", "BY", "DETAILS"), rows, empty="Nothing has happened yet.")
 
 

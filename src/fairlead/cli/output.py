@@ -20,6 +20,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what was asked for: a name, an id, an address.")]
 InWorkspace = Annotated[str | None, typer.Option("--workspace", "-w", help="Workspace; default: the configured one.")]
 
+GAP, NARROWEST = 2, 16  # characters, between columns and of one that is folded
+
 
 class Output:
     """One command's voice."""
@@ -60,8 +62,9 @@ class Output:
             self.say(empty)
         else:
             table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-            for column in columns:
-                table.add_column(column, overflow="fold")
+            whole = _whole(columns, cells, self._out.width)
+            for position, column in enumerate(columns):
+                table.add_column(column, overflow="fold", no_wrap=position in whole)
             for row in cells:
                 table.add_row(*(Text(cell) for cell in row))
             self._out.print(table)
@@ -91,6 +94,16 @@ class Output:
             task = progress.add_task(sentence, total=total)
             yield lambda count: progress.advance(task, count)
         self._err.print(Text("✓ ", style="green") + Text(sentence))
+
+
+def _whole(columns: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> set[int]:
+    """Columns that are not folded, so that names and addresses can be copied and searched: those without blanks, as long as the others have room."""
+    widths = [max(map(len, below)) for below in zip(columns, *cells, strict=True)]
+    whole = {position for position, below in enumerate(zip(*cells, strict=True)) if not any(" " in cell for cell in below)}
+    room = width - GAP * (len(columns) - 1)
+    while whole and sum(size if position in whole else min(size, NARROWEST) for position, size in enumerate(widths)) > room:
+        whole.remove(max(whole, key=widths.__getitem__))
+    return whole
 
 
 def _nobody(_count: int) -> None:

@@ -95,6 +95,8 @@ def create(
     progress = Progress(output)
     with connected(progress, workspace) as transport:
         agreed = overwrite or _agrees(transport, name)
+        if not agreed:
+            deploying.refuse_taken(transport, name)  # before anything is registered for it
         with progress.stage("uploading"):
             made = replace(wish, models=models_of(transport, model or (), output.say))
             service = deploying.deploy(transport, name, made, overwrite=agreed, say=output.say)

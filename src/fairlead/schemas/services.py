@@ -53,6 +53,12 @@ def check_service_name(name: str) -> str:
     raise UsageError(f"{name[:100]!r} is no name for a service: {rule}. Try {_nearest_name(name)!r}.")
 
 
+def taken(name: str) -> str:
+    """The sentence for a name that a service has, to whoever deploys."""
+    over = "deploy over it (--overwrite; overwrite=True in Python)"
+    return f"There is a service {name!r} already; update it (`fairlead service update {name}`), {over}, or choose another name."
+
+
 def _nearest_name(name: str) -> str:
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")[:32].strip("-") or "service"
     return plain if len(plain) >= 3 else f"{plain}-service"

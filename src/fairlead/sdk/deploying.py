@@ -29,6 +29,7 @@ from fairlead.sdk import json_text
 from fairlead.sdk.git_state import git_state
 from fairlead.sdk.image_wishes import ImageWish, base_of, target_of
 from fairlead.sdk.requests import auth_of, settings_of, tls_of
+from fairlead.sdk.siblings import left_behind
 from fairlead.sdk.uploads import upload_tree
 from fairlead.stores.trees import tree_of
 
@@ -108,12 +109,13 @@ def deploy(transport: Transport, name: str, wish: Wish, *, overwrite: bool = Fal
 
 
 def refuse_taken(transport: Transport, name: str) -> None:
-    """Raises Conflict when a service of that name is there; the server decides it again when it is asked."""
+    """Raises Conflict when a service of that name is there, and has ever answered; the server decides it again when it is asked."""
     try:
-        services.show_service(transport, name)
+        there = services.show_service(transport, name)
     except NotFound:
         return
-    raise Conflict(f"There is a service {name!r} already; update it (`fairlead service update`, or overwrite), or choose another name.")
+    if there.revision is not None or there.state is not wire.ServiceState.FAILED:
+        raise Conflict(wire.taken(name))
 
 
 def update(transport: Transport, name: str, wish: Wish, *, say: Say = LOG.info) -> wire.Service:
@@ -240,6 +242,8 @@ def _notices(wish: Wish, *, contained: bool) -> Sequence[str]:
     spoken = [*wish.notices] if configuration is None else [*wish.notices, *configuration.notices_of(contained=contained)]
     if isinstance(wish.environment, EnvironmentSpec):
         spoken += wish.environment.notices
+    if wish.source is not None and wish.source.folder is None and (lacks := left_behind(wish.source.script, wish.source.beside)):
+        spoken.append(lacks)
     return list(dict.fromkeys(spoken))
 
 

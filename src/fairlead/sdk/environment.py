@@ -170,7 +170,7 @@ class Environment:
         names = [each.name for each in client.list_all(workspace.transport) if each.latest_version]
         return {name: cls.get(workspace, name) for name in names}
 
-    def build(self, workspace: Workspace, image_build_compute: str | None = None) -> EnvironmentBuild:
+    def build(self, workspace: Workspace, image_build_compute: str | None = None) -> BuiltEnvironment:
         """Registers it if need be, and builds it on the server's machine, so that the first deployment need not. Raises EnvironmentFailure.
 
         >>> env.build(ws).state
@@ -183,7 +183,7 @@ class Environment:
         done = client.follow_build(workspace.transport, self.name, version, LOG.info, lambda: time.sleep(PAUSE))  # noqa: TID251 - by the clock
         if done.state != "built":
             raise EnvironmentFailure(f"Environment {self.name}:{version} could not be built: {done.message}", cause=done.cause)
-        return done
+        return BuiltEnvironment.model_validate(done.model_dump())
 
     def clone(self, new_name: str) -> Environment:
         """The same under another name, without a version.
@@ -271,6 +271,25 @@ class Environment:
         made.python.conda_dependencies = CondaDependencies(_underlying_structure=python.get("condaDependencies"))
         made.docker.base_image, made.docker.base_dockerfile = docker.get("baseImage"), docker.get("baseDockerfile")
         return made
+
+
+class BuiltEnvironment(EnvironmentBuild):
+    """What `build` gives, when it is over."""
+
+    @property
+    def status(self) -> str:
+        """As Azure ML says it."""
+        return "Succeeded"
+
+    def wait_for_completion(self, show_output: bool = True) -> Self:
+        """Itself: `build` has waited.
+
+        >>> env.build(ws).wait_for_completion(show_output=True).status
+        'Succeeded'
+        """
+        if show_output and self.log:
+            print(self.log)
+        return self
 
 
 def _dockerfile(said: str | os.PathLike[str]) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fairlead.client import models as client
 from fairlead.configurations.deployment_config import DeploymentConfiguration, read_deployment_config
@@ -17,6 +17,7 @@ from fairlead.schemas.references import parse_reference
 from fairlead.schemas.search import Search
 from fairlead.sdk import deploying, downloading, packaging, registering, trial
 from fairlead.sdk.compute_webservices import KINDS
+from fairlead.sdk.frameworks import Framework
 from fairlead.sdk.image_wishes import check_target
 from fairlead.sdk.inference_config import InferenceConfig
 from fairlead.sdk.model_package import ModelPackage
@@ -42,7 +43,7 @@ class Model:
     'churn:1'
     """
 
-    Framework = Literal["TensorFlow", "ScikitLearn", "Onnx", "Custom", "PyTorch", "XGBoost", "LightGBM", "MLflow"]
+    Framework = Framework
 
     def __init__(
         self,
@@ -185,8 +186,8 @@ class Model:
         seconds: float = 10.0,
         concurrency: int = 4,
     ) -> ModelProfile:
-        """Measures models: a service is made of them for a while, called with requests, and deleted. `input_dataset`: request bodies, or a path with
-        one per line; without it the sample is sent. `cpu` and `memory_in_gb` are noted, not enforced on this machine.
+        """Measures models: a service is made of them for a while, called with requests, and deleted. `input_dataset`: request bodies, a
+        path with one per line, or a tabular data set of one column; without it the sample is sent. `cpu` and `memory_in_gb` are noted, not enforced.
 
             >>> Model.profile(ws, "churn-try", [model], inference_config).get_details()["latencyPercentile99InMs"]
             4.2

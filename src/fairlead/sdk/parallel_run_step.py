@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairlead.errors import UsageError
@@ -24,7 +24,8 @@ class ParallelRunStep:
     """A batch script over data: `Pipeline(ws, [step])` makes it something to submit.
 
     inputs: data sets, or paths and URLs. side_inputs: further ones, fetched before `init()`; among `arguments` they become paths. A model that the
-    script names (`Model.get_model_path("churn")`) is given to it; `models` adds others. Each submission runs, whatever `allow_reuse` says.
+    script names (`Model.get_model_path("churn")`), or that `arguments` name for it (`--model_name churn`), is given to it; `models` says others. Each
+    submission runs, whatever `allow_reuse` says.
 
         >>> step = ParallelRunStep("batch-score", parallel_run_config=config, inputs=[data.as_named_input("rows")], output=output)
     """
@@ -56,13 +57,13 @@ class ParallelRunStep:
         self.models = [each if isinstance(each, str) else each.id for each in models or ()]
         self._check_sides()
 
-    def wish(self, run_id: str) -> BatchWish:
-        """What is asked for under this id. Reads the script. Raises UsageError."""
+    def wish(self, run_id: str, is_model: Callable[[str], bool]) -> BatchWish:
+        """What is asked for under this id. Reads the script. `is_model`: whether a word is a model of the workspace. Raises UsageError."""
         config, script = self.config, self.config.script_path()
         folder = None if config.source_directory is None else script.parents[len(script.relative_to(config.source_directory).parts) - 1]
         sides = {str(each.name): each.data for each in map(named_input, self.side_inputs)}
         return BatchWish(
-            models=self.models or models_named(script.read_text(encoding="utf-8"), str(script)),
+            models=self.models or models_named(script.read_text(encoding="utf-8"), str(script), filter(is_model, self._words())),
             source=Source(script=script, folder=folder),
             environment=None if config.environment is None or config.environment.is_of_its_base else config.environment.wish(),
             data=[each.data for each in map(named_input, self.inputs)],
@@ -72,6 +73,13 @@ class ParallelRunStep:
             output=_output(config),
             settings={"name": run_id, "arguments": words_of(self.arguments, sides) or None, **_settings(config)},
         )
+
+    def _words(self) -> Iterator[str]:
+        """Values among the arguments: `--model_name churn`, `--model_name=churn`."""
+        for said in self.arguments:
+            word = said.partition("=")[2] if isinstance(said, str) and said.startswith("-") else said
+            if isinstance(word, str) and word:
+                yield word
 
     def __repr__(self) -> str:
         return f"ParallelRunStep({self.name!r})"
@@ -85,15 +93,16 @@ class ParallelRunStep:
         words_of(self.arguments, {str(name): named_input(each).data for name, each in zip(names, self.side_inputs, strict=True)})
 
 
-def models_named(code: str, where: str) -> list[str]:
-    """Models that a script asks for by a literal name: `Model.get_model_path("churn")`, with a version or without. Raises UsageError for bad syntax."""
+def models_named(code: str, where: str, said: Iterable[str] = ()) -> list[str]:
+    """Models that a script asks for by a literal name: `Model.get_model_path("churn")`, with a version or without; and where it asks for one by a variable,
+    those `said` to it. Raises UsageError for bad syntax."""
     try:
         tree = ast.parse(code)
     except SyntaxError as fault:
         raise UsageError(f"{where}, line {fault.lineno}: {fault.msg}.") from fault
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get_model_path"]
-    found = [reference for call in calls for reference in [_reference(call)] if reference is not None]
-    return list(dict.fromkeys(found))
+    found = [_reference(call) for call in calls]
+    return list(dict.fromkeys([*(each for each in found if each is not None), *(said if None in found else ())]))
 
 
 def _reference(call: ast.Call) -> str | None:

@@ -6,10 +6,12 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from fairlead.client import jobs
-from fairlead.errors import UsageError
+from fairlead.client import jobs, models
+from fairlead.errors import NotFound, UsageError
+from fairlead.schemas.references import parse_reference
 from fairlead.sdk import batching
 from fairlead.sdk.batch_job import LOG
 from fairlead.sdk.parallel_run_step import ParallelRunStep
@@ -38,7 +40,7 @@ class Pipeline:
 
     def validate(self) -> Sequence[str]:
         """What is wrong with it: nothing, or UsageError is raised."""
-        self.step.wish("validated")
+        self.step.wish("validated", partial(_is_model, self.workspace))
         return []
 
     def submit(self, experiment_name: str, pipeline_parameters: Mapping[str, object] | None = None, **kwargs: object) -> PipelineRun:
@@ -83,7 +85,7 @@ class Experiment:
             raise UsageError(f"pipeline_parameters: {LATER}")
         step = config.step
         run_id = f"{step.name}-{datetime.now():%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:4]}"  # noqa: DTZ005 - for people, as their clock has it
-        wish = step.wish(run_id)
+        wish = step.wish(run_id, partial(_is_model, self.workspace))
         marks = {**(tags or {}), STEP: step.name, **({OUTPUT: step.output.name} if step.output is not None else {})}
         said = {"description": config.description, **wish.settings, "experiment": self.name, "tags": marks}
         settings = {word: value for word, value in said.items() if value is not None}
@@ -98,6 +100,14 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f"Experiment({self.name!r}, workspace={self.workspace.name!r})"
+
+
+def _is_model(workspace: Workspace, word: str) -> bool:
+    try:
+        models.show_version(workspace.transport, parse_reference(word))
+    except (NotFound, UsageError):
+        return False
+    return True
 
 
 def _flat(steps: object) -> Iterator[object]:

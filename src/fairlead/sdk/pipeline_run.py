@@ -164,12 +164,14 @@ class PortOutput:
         self._facts = facts
 
     def download(self, local_path: str | os.PathLike[str], overwrite: bool | None = None, show_progress: bool | None = None) -> int:
-        """Fetches its files below `local_path/azureml/RUN/OUTPUT/`, as Azure ML lays them out; answers how many.
+        """Fetches its files below `local_path/azureml/RUN/OUTPUT/`, as Azure ML lays them out; answers how many. Raises UsageError while there are none.
 
         >>> step_run.get_output_data("inferences").download(local_path="results")
         1
         """
         transport = self._run.experiment.workspace.transport
         parts = [each for each in jobs.list_outputs(transport, self._facts.id) if each.kind == "part"]
+        if not parts and (status := self._run.get_status()) != STATUS[JobState.SUCCEEDED]:
+            raise UsageError(f"The run {self._run.id} is {status} and has written nothing into {self.name}; `run.wait_for_completion()` waits for it.")
         folder = Path(local_path) / "azureml" / self._run.id / self.name
         return len(job_outputs.download(transport, self._facts.id, parts, folder))

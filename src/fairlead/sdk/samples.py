@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from fairlead.errors import UsageError
 
@@ -27,12 +28,23 @@ def sample_text(said: object) -> str | None:
 
 
 def bodies(said: object) -> list[bytes]:
-    """Request bodies from a list of them, or from a path with one per line. Raises UsageError."""
+    """Request bodies from a list of them, from a path with one per line, or from a tabular data set of one column. Raises UsageError."""
     if said is None:
         return []
+    if hasattr(said, "to_arrow_table"):
+        said = _only_column(said.to_arrow_table())
     if isinstance(said, str | os.PathLike):
         text = sample_text(Path(said)) or ""
         return [line.encode() for line in text.splitlines() if line.strip()]
     if not isinstance(said, Iterable):
-        raise UsageError(f"Requests are a list of bodies, or a path with one per line; not a {type(said).__name__}.")
+        raise UsageError(f"Requests are a list of bodies, a path with one per line, or a tabular data set of one column; not a {type(said).__name__}.")
     return [(sample_text(each) or "").encode() for each in said]
+
+
+def _only_column(table: Any) -> list[object]:
+    """As Azure ML's `Model.profile` has them: one column, a request's text in each row."""
+    if table.num_columns != 1:
+        raise UsageError(
+            f"The data set has {table.num_columns} columns ({', '.join(table.column_names)}); requests are one column of texts, a body in each row."
+        )
+    return list(table.column(0).to_pylist())

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 
 from fairlead.errors import FairleadError, Unauthenticated, Unavailable, UsageError
+from fairlead.schemas.services import Service
 
 TIMEOUT = 120.0
 _CLASSES: dict[int, type[FairleadError]] = {400: UsageError, 401: Unauthenticated, 413: UsageError, 415: UsageError, 429: Unavailable, 503: Unavailable}
@@ -24,6 +25,20 @@ def score(address: str, credential: str | None, data: str | bytes | Mapping[str,
         return _content(_checked(_send(client, "POST", address, body), address))
 
 
+def score_service(service: Service, credential: str | None, data: str | bytes | Mapping[str, Any] | Sequence[Any] | None) -> Any:
+    """The same of a service; one that does not answer is told by its state, and why it is in it. Raises UsageError while it has no address."""
+    if service.scoring_uri is None:
+        raise UsageError(f"{service.name} has no address yet: it is {service.state.value}. `fairlead service show {service.name} --wait` waits for it.")
+    try:
+        return score(service.scoring_uri, credential, data)
+    except Unavailable as error:
+        if error.facts.get("http_status"):
+            raise
+        why = service.update_error.message if service.update_error is not None and service.revision is None else str(error)
+        cure = f"`fairlead service doctor {service.name}` finds what is wrong."
+        raise Unavailable(f"The service {service.name} does not answer; it is {service.state.value}: {why.rstrip('.')}. {cure}") from error
+
+
 def sample_of(address: str, client: httpx2.Client) -> Any:
     """A body that the service says it can answer. Raises UsageError when it has none."""
     base = address.removesuffix("/score")
@@ -33,7 +48,7 @@ def sample_of(address: str, client: httpx2.Client) -> Any:
     document = _content(_checked(_send(client, "GET", f"{base}/swagger.json"), address))
     example = document.get("definitions", {}).get("ServiceInput", {}).get("example") if isinstance(document, dict) else None
     if not example:
-        raise UsageError(f"{address} gives no sample; send a body of yours.")
+        raise UsageError(f"{address} has no sample of its own; send a body (`-d @request.json`), or deploy with one (`--sample request.json`).")
     return example
 
 
@@ -77,7 +92,7 @@ def _send(client: httpx2.Client, method: str, address: str, body: bytes | None =
         if "CERTIFICATE_VERIFY_FAILED" in why:
             said = f"The certificate of {address} is signed by nobody that this machine trusts"
             raise Unavailable(f"{said}; set SSL_CERT_FILE to a PEM file with its authority, or with itself.") from error
-        raise Unavailable(f"{address} does not answer ({why}); look at its log and state.") from error
+        raise Unavailable(f"{address} does not answer ({why}).") from error
 
 
 def _kind(body: bytes) -> str:

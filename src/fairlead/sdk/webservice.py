@@ -235,7 +235,8 @@ class Webservice:
             >>> service.run({"data": [[1, 2]]})
             {'predict': [0]}
         """
-        return scoring.score(self._address(), self._credential(), input_data)
+        self._address()
+        return scoring.score_service(self._facts, self._credential(), input_data)
 
     def get_logs(self, num_lines: int = LINES, init: bool = False, *, request_id: str | None = None) -> str:
         """The last lines of the service's log. `init`: only what was said while it started.

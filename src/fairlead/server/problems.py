@@ -78,10 +78,25 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
 def _unreadable(request: Request, error: Exception) -> JSONResponse:
     """What does not fit the route's declared parameters or body: the first place, in words; all of them as members."""
     assert isinstance(error, RequestValidationError)
+    if any(each["type"] == "json_invalid" for each in error.errors()):
+        return _response(request, UsageError, 400, f"The body is no JSON: {_broken(error)}.")
+    if request.method != "GET" and not _says_json(request) and any(tuple(each["loc"]) == ("body",) for each in error.errors()):
+        said = request.headers.get("content-type", "none")
+        return _response(request, UsageError, 400, f"The body was not read as JSON: its content type is {said}. Send `Content-Type: application/json`.")
     found = [{"where": ".".join(str(part) for part in each["loc"]), "what": each["msg"].removeprefix("Value error, ")} for each in error.errors()]
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return _response(request, UsageError, 400, f"{first['where']}: {first['what']}{more}.", errors=found[:20])
+
+
+def _broken(error: RequestValidationError) -> str:
+    first = next(each for each in error.errors() if each["type"] == "json_invalid")
+    return f"{first.get('ctx', {}).get('error', 'it cannot be read')}, at character {first['loc'][-1]}"
+
+
+def _says_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

@@ -53,6 +53,8 @@ def config(**more: object) -> ParallelRunConfig:
 def test_a_pipeline_runs_as_in_the_seeds(ws: Workspace, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     step = ParallelRunStep("say-hello", config(), inputs=["files/*.txt"], output=PipelineData("inferences"))
     run = Experiment(ws, "greetings").submit(Pipeline(ws, [step]), tags={"team": "a"})
+    with pytest.raises(UsageError, match=r"has written nothing into inferences; `run\.wait_for_completion"):
+        next(run.get_children()).get_output_data("inferences").download("results")
     assert run.wait_for_completion(show_output=True) == "Finished"
     assert f"{run.id}: Finished" in capsys.readouterr().out
     child = next(run.get_children())

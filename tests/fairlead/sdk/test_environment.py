@@ -76,7 +76,7 @@ def test_an_environment_is_registered_found_and_listed(ws: Workspace, tmp_path: 
     found = Environment.get(ws, "scoring")
     assert (found.name, found.version, found.spec().variables) == ("scoring", "1", {"GREETING": "hi"})
     assert list(ws.environments) == ["scoring"]
-    assert found.build(ws).state == "built"
+    assert found.build(ws).wait_for_completion(show_output=True).status == "Succeeded"
     with pytest.raises(NotFound, match="scoring"):
         Environment.get(ws, "scoring", version=7)
     with pytest.raises(UsageError, match="no label 'stable'"):

@@ -113,7 +113,7 @@ def test_a_step_is_a_job(tmp_path: Path) -> None:
     step = ParallelRunStep(
         "score-wine", config(source_directory=str(tmp_path)), ["rows.csv"], PipelineData("inferences"), [named], ["--labels", named, "--top", 3]
     )
-    wish = step.wish("run-1")
+    wish = step.wish("run-1", lambda word: False)
     assert wish.models == ["wine:2"]
     assert (wish.size, wish.place, wish.output) == ("5", None, {"action": "append_row", "format": "text", "file_name": "out.txt"})
     assert wish.side_inputs["labels"].places == ["dataset:labels-of-wine:3"]
@@ -146,6 +146,14 @@ def test_models_are_those_that_a_script_names() -> None:
     assert models_named(code, "batch.py") == ["a", "b:3"]
     with pytest.raises(UsageError, match=r"batch.py, line 1: "):
         models_named("def", "batch.py")
+
+
+def test_a_model_may_be_named_among_the_arguments_as_the_tutorials_do(tmp_path: Path) -> None:
+    (tmp_path / "batch.py").write_text("def init():\n    Model.get_model_path(parsed.model_name)\n")
+    step = ParallelRunStep("score", config(source_directory=str(tmp_path)), ["rows"], arguments=["--model_name", "iris", "--also=wine:2", "--top", 3, "--fast"])
+    assert step.wish("run", {"iris", "wine:2", "fast"}.__contains__).models == ["iris", "wine:2"]
+    (tmp_path / "batch.py").write_text('def init():\n    Model.get_model_path("digits")\n')
+    assert step.wish("run", {"iris"}.__contains__).models == ["digits"]
 
 
 def test_a_pipeline_is_one_parallel_run_step() -> None:

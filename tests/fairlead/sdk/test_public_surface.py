@@ -30,6 +30,12 @@ def test_a_name_that_is_none_is_an_attribute_error() -> None:
         public("Wokspace")
 
 
+@pytest.mark.parametrize(("name", "cure"), [("AksCompute", "leave the cluster out"), ("Run", "Model.register"), ("PythonScriptStep", "one ParallelRunStep")])
+def test_a_name_of_azures_that_is_not_here_says_what_to_do(name: str, cure: str) -> None:
+    with pytest.raises(ImportError, match=rf"There is no {name} in fairlead\. .*{cure}"):
+        exec(f"from fairlead import {name}", {})  # noqa: S102 - the words of a program
+
+
 def test_every_error_is_public() -> None:
     raised = {name for name, each in vars(errors).items() if inspect.isclass(each) and issubclass(each, errors.FairleadError)}
     assert raised <= set(PUBLIC)
@@ -39,6 +45,11 @@ def test_errors_have_the_names_that_azure_programs_catch() -> None:
     assert fairlead.WebserviceException is errors.FairleadError
     assert fairlead.ModelNotFoundException is errors.NotFound
     assert fairlead.UserErrorException is errors.UsageError
+
+
+def test_frameworks_have_the_words_of_the_tutorials() -> None:
+    said = fairlead.Model.Framework
+    assert (said.SCIKITLEARN, said.TENSORFLOW, said.ONNX, said.CUSTOM) == ("ScikitLearn", "TensorFlow", "Onnx", "Custom")
 
 
 @pytest.mark.parametrize("module", ["pydantic", "httpx2", "yaml", "fairlead.errors", "fairlead.sdk"])

@@ -48,6 +48,15 @@ def test_bad_requests_are_problems_in_one_sentence(lone_plane: ControlPlane, met
     assert says in told["detail"]
 
 
+def test_a_body_that_curl_calls_a_form_is_told_its_content_type(lone_plane: ControlPlane) -> None:
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    answer = lone_plane.request("POST", "/v1/workspaces", content=b'{"name": "team-c"}', headers=kind)
+    assert (answer.status_code, "Send `Content-Type: application/json`" in answer.json()["detail"]) == (400, True)
+    assert "form-urlencoded" in answer.json()["detail"]
+    broken = lone_plane.request("POST", "/v1/workspaces", content=b'{"name": "team-c",', headers={"content-type": "application/json"})
+    assert broken.json()["detail"].startswith("The body is no JSON: ")
+
+
 def test_pages_hold_every_item_once(control_plane: ControlPlane) -> None:
     with control_plane.transport() as owner:
         for number in range(7):

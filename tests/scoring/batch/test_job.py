@@ -176,11 +176,13 @@ def test_too_many_failed_rows_end_the_job_with_a_report(tmp_path: Path) -> None:
     job = order_job(tmp_path / "count", bundle, str(tmp_path / "in.csv"), script="score.py", limits={"error_threshold": 1, "run_max_try": 1})
     assert job.drive().returncode == 1
     assert (job.progress["state"], job.progress["failure"]["cause"]) == ("failed", "too-many-failed")
-    assert "negative" in job.progress["failure"]["message"]
+    assert f"{tmp_path / 'in.csv'}, row 3: ValueError: negative" in job.progress["failure"]["message"]
     assert not (job.out / "_manifest.json").exists()
+    assert not job.progress["failure"]["message"].endswith("..")
     part = order_job(tmp_path / "percent", bundle, str(tmp_path / "in.csv"), script="score.py", limits={"allowed_failed_percent": 40, "run_max_try": 1})
     assert part.drive().returncode == 1
-    assert part.progress["failure"]["message"].startswith("2 of 4 rows failed (50.00%), and 40 % may. The first: {")
+    assert part.progress["failure"]["message"].startswith("2 of 4 rows failed (50.00%), and 40 % may. The first: ")
+    assert f"{tmp_path / 'in.csv'}, row 1: ValueError: " in part.progress["failure"]["message"]
     assert part.answers.num_rows == 2  # a whole shard stays
 
 

@@ -104,7 +104,7 @@ def test_large_files_become_shards_of_about_the_same_size(tmp_path: Path, monkey
 def test_several_formats_in_one_input_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a\n1\n")
     (tmp_path / "b.jsonl").write_text("{}\n")
-    with pytest.raises(Unusable, match=r"several formats: .*a.csv \(csv\).*Say which one"):
+    with pytest.raises(Unusable, match=r"several formats: .*a.csv \(csv\).*leave out the others, or say which it is"):
         planned(order(tmp_path))
     assert read_files(tmp_path / "*.csv").rows == [{"a": 1}]
 

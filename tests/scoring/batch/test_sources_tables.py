@@ -163,6 +163,8 @@ def test_bad_json_lines_are_named(tmp_path: Path) -> None:
     assert [bad.row for bad in found.bad] == [1, 2, 3, 4, 5, 7]
     assert found.bad[0].column == "a"
     assert found.bad[1].value == '{"a":2'
+    assert found.bad[1].reason.startswith("JSON parse error")
+    assert "row" not in found.bad[1].reason, "the row is said beside, and pyarrow saw one line"
     assert [row for _, row in found.origins] == [0, 6]
 
 

@@ -26,6 +26,7 @@ def test_values_that_describe_made_up_do_not_end_the_start(serve: Launcher, tmp_
     assert "made-up values failed (run() raised ZeroDivisionError: float division by zero)" in warning["message"]
     assert not any("Traceback" in line for line in service.log_lines)
     assert service.get("/sample").status == 404
+    assert '"level":"info"' in service.wait_log('"path":"/sample"'), "nothing is wrong with a service that has none"
 
 
 def test_a_declared_sample_has_to_be_answered(serve: Launcher, tmp_path: Path) -> None:

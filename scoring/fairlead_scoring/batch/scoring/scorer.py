@@ -18,7 +18,7 @@ from fairlead_scoring.batch.scoring.blocks import Refused, by_row
 from fairlead_scoring.batch.scoring.mini_batches import BatchScript
 from fairlead_scoring.batch.scoring.nul import without_nul
 from fairlead_scoring.batch.scoring.online import OnlineScript
-from fairlead_scoring.batch.scoring.trials import Segment, Trials, Tried
+from fairlead_scoring.batch.scoring.trials import Segment, TooMany, Trials, Tried
 from fairlead_scoring.batch.shards import Bad
 from fairlead_scoring.errors import RuntimeFault
 from fairlead_scoring.worker.encoding import native
@@ -159,7 +159,10 @@ class _Work:
 
     def go_through(self, segments: Sequence[Segment], most_failed: Optional[int]) -> Tried:
         trials = Trials(self._attempt, self._scorer.reason_of, self._scorer.order.limits.run_max_try, most_failed)
-        return trials.go_through(segments or [Segment(0, self.size)])
+        try:
+            return trials.go_through(segments or [Segment(0, self.size)])
+        except TooMany as too_many:
+            raise TooMany(str(self._bad(too_many.item, None, str(too_many))), too_many.item) from too_many
 
     def _attempt(self, start: int, stop: int) -> _Piece:
         watch, script = self._scorer.watch, self._scorer.script

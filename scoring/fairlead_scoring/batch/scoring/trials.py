@@ -25,7 +25,11 @@ class Tried(NamedTuple):
 
 
 class TooMany(Exception):
-    """More items have failed than the whole job may lose; there is no use in looking at the others."""
+    """More items have failed than the whole job may lose; there is no use in looking at the others. `item`: the last that failed."""
+
+    def __init__(self, reason: str, item: int) -> None:
+        super().__init__(reason)
+        self.item = item
 
 
 class Trials:
@@ -74,4 +78,4 @@ class Trials:
     def _give_up(self, item: int, reason: str) -> None:
         self.tried.given_up.append((item, reason))
         if self._most_failed is not None and len(self.tried.given_up) > self._most_failed:
-            raise TooMany(reason)
+            raise TooMany(reason, item)

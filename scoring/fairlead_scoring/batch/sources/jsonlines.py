@@ -25,6 +25,7 @@ WHOLE = 256 << 20  # a list of records is read whole
 DEEPEST = 50  # lists and records inside of each other; Arrow's own parser and schemas end the process, or fail, where it goes much deeper
 OPTIONS = ("types", "encoding")
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
+_OF_ONE = re.compile(r" in row 0\Z")  # pyarrow counts from where it was told to read: here that is one line, whose number is said beside
 _COLUMN = re.compile(r"Column\(/([^/)]*)")
 
 
@@ -96,7 +97,7 @@ def _parsed(block: Block, schema: pa.Schema) -> Parsed:
 def _line_by_line(data: bytes, schema: pa.Schema) -> Parsed:
     lines = [line for line in data.split(b"\n") if line.strip()]
     made, refused = isolate(lines, lambda some: _one_each(some, schema))
-    troubles = [Trouble(number, _column(fault), line_of(fault), _text(lines[number])) for number, fault in refused]
+    troubles = [Trouble(number, _column(fault), _OF_ONE.sub("", line_of(fault)), _text(lines[number])) for number, fault in refused]
     return Parsed(pa.concat_tables([schema.empty_table(), *made]), troubles)
 
 

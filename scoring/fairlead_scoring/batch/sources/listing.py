@@ -105,7 +105,7 @@ def _common_format(found: List[_Found]) -> str:
             kinds.setdefault(format_of(each.member or each.url), each.member or each.url)
     if len(kinds) > 1:
         told = ", ".join(f"{name} ({kind})" for kind, name in sorted(kinds.items()))
-        raise Unusable(f"The files are of several formats: {told}. Say which one with the input's format, or give them as inputs of their own.")
+        raise Unusable(f"The files are of several formats: {told}. An input has one: leave out the others, or say which it is (--input-format).")
     return next(iter(kinds), FILES)
 
 

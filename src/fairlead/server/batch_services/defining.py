@@ -40,7 +40,7 @@ def define(session: Session, access: Access, body: NewBatchService) -> BatchServ
     engines.resolve(session, access, body.engine)
     row = living(session, access, body.name, lock=True)
     if row is not None and not body.overwrite:
-        raise Conflict(f"There is a batch service {body.name!r} already; replace it (overwrite), or choose another name.")
+        raise Conflict(f"There is a batch service {body.name!r} already; replace it (--overwrite), or choose another name.")
     plan = plans.of_driver(session, access, body)
     action = "create" if row is None else "replace"
     row = _new(session, access, body) if row is None else row
@@ -136,7 +136,7 @@ def _new(session: Session, access: Access, body: NewBatchService) -> BatchServic
     try:
         session.flush()
     except IntegrityError as error:  # another request, at this moment
-        raise Conflict(f"There is a batch service {body.name!r} already; replace it (overwrite), or choose another name.") from error
+        raise Conflict(f"There is a batch service {body.name!r} already; replace it (--overwrite), or choose another name.") from error
     return row
 
 

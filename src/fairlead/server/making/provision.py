@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from fairlead.bundles import open_bundle
 from fairlead.environments import checking, locking
 from fairlead.environments.checking import Mismatch
@@ -20,6 +22,7 @@ from fairlead.server.making.packaging import requirements_of
 from fairlead.server.making.plans import Plan
 from fairlead.stores import Store
 
+_TABLES = frozenset({"pandas"})
 _EXACT = re.compile(r"==\s*(\d+\.\d+)(?:\.\d+)*(?=\s*(?:;|$))")
 
 
@@ -116,9 +119,13 @@ def _keep(store: Store, lock: Lock) -> str:
 
 
 def _wanted(plan: Plan) -> list[str]:
-    """What the models need is there, whoever described the environment. Another patch release than the recorded one is no reason to refuse."""
+    """What the models need is there, whoever described the environment. Another patch release than the recorded one is no reason to refuse; and pandas
+    makes tables of requests for our own scripts: a script of the caller's own says itself what it needs."""
     needed = requirements_of(plan)
-    return [_EXACT.sub(r"==\1.*", line) for line in needed] if plan.environment.spec is not None else needed
+    if plan.environment.spec is None:
+        return needed
+    of_tables = _TABLES if plan.code is not None else frozenset()
+    return [_EXACT.sub(r"==\1.*", line) for line in needed if Requirement(line).name.lower() not in of_tables]
 
 
 def _refuse(plan: Plan, found: Sequence[Mismatch]) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fairlead.errors import Conflict, NotFound, UsageError
-from fairlead.schemas.services import NewService, Reload, Service, ServiceChange, Settings, check_service_name
+from fairlead.schemas.services import NewService, Reload, Service, ServiceChange, Settings, check_service_name, taken
 from fairlead.server import audit
 from fairlead.server.access import Access
 from fairlead.server.accounts.secrets import refuse_missing
@@ -35,12 +35,12 @@ PARTS = {"models", "bundle", "image", "base", "code", "environment", "sample_inp
 
 
 def create(session: Session, access: Access, parts: Context, body: NewService) -> Service:
-    """Raises UsageError for a name that is none, Conflict when it is taken and not to be overwritten."""
+    """Raises UsageError for a name that is none, Conflict when it is taken and not to be overwritten. What has never answered is tried again."""
     keep_workspace(session, access)
     living = (ServiceRow.workspace_id == access.workspace_id, ServiceRow.name == check_service_name(body.name), ServiceRow.deleted_at.is_(None))
     row = session.scalars(select(ServiceRow).where(*living).with_for_update()).one_or_none()
-    if row is not None and not body.overwrite:
-        raise Conflict(f"There is a service {body.name!r} already; update it (`fairlead service update`, or overwrite), or choose another name.")
+    if row is not None and not body.overwrite and not _never_answered(row):
+        raise Conflict(taken(body.name))
     if row is None:
         row = _new(session, access, parts, body)
         plan, pins = _first(session, access, body)
@@ -161,8 +161,13 @@ def _new(session: Session, access: Access, parts: Context, body: NewService) -> 
     try:
         session.flush()
     except IntegrityError as error:  # another request, at this moment
-        raise Conflict(f"There is a service {body.name!r} already; update it, or choose another name.") from error
+        raise Conflict(taken(body.name)) from error
     return row
+
+
+def _never_answered(row: ServiceRow) -> bool:
+    """Its first deploy failed: nobody calls it, so nothing is lost by another."""
+    return row.serving_revision is None and row.state == State.FAILED.value and row.leaving_at is None
 
 
 def _overwrite(session: Session, access: Access, row: ServiceRow, body: NewService) -> None:

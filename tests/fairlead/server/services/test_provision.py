@@ -66,6 +66,14 @@ def test_an_environment_without_what_a_model_needs_fails_by_name(desk: Desk, cod
     assert model in service.update_error.message
 
 
+def test_tables_of_our_scripts_are_not_asked_of_the_environment_of_a_script_of_ones_own(desk: Desk, target: FakeTarget, code: Code, tmp_path: Path) -> None:
+    """A model that was fitted on a DataFrame is registered with pandas, which a pickle of it does not need: such score.py run on Azure with numpy alone."""
+    model = registered(desk.owner, tmp_path / "model", WANTED, "pandas==3.1.1")
+    service = deployed(desk.owner, NewService(name="churn", models=[model], code=code, environment=EnvironmentWish(spec={"requirements": [WANTED]})))
+    assert service.state is ServiceState.HEALTHY, service.update_error
+    assert installed(target, "idna") == "3.10"
+
+
 def test_a_registered_environment_is_kept_while_it_is_used(desk: Desk, target: FakeTarget, code: Code) -> None:
     environments.create(desk.owner, "small", {"requirements": [WANTED]})
     service = deployed(desk.owner, NewService(name="churn", code=code, environment=EnvironmentWish(name="small")))

@@ -103,6 +103,12 @@ def test_a_data_set_by_options(shell: Shell) -> None:
     assert shell("dataset", "register", "-n", "files").code == 2
 
 
+def test_a_path_where_nothing_is_yet_is_said(shell: Shell) -> None:
+    (shell.folder / "here.csv").write_text("id\n1\n")
+    said = shell("dataset", "register", "-n", "rows", "--path", "gone.csv", "--path", "here.csv", "--path", "later/*.csv")
+    assert (said.code, said.err.count("Nothing is at"), "Nothing is at gone.csv" in said.err) == (0, 1, True)
+
+
 def test_a_pool_in_both_spellings(shell: Shell) -> None:
     made = shell.ok("compute", "create", "nightly", "--max-nodes", "2", "--priority", "low", "--option", "address=auto", "--engine", "ray")
     assert "lowpriority" in made

@@ -64,9 +64,13 @@ def register(
     if "name" not in said or not definition.get("paths"):
         raise UsageError("Which data set? Give --name and --path, or a registration file with -f.")
     new = NewDatasetVersion.of(**{**said, "listed": listed, "definition": DatasetDefinition.of(**definition)})
+    output = Output(as_json=as_json, quiet=quiet)
     with connect(workspace=workspace) as transport:
         made = data.register_dataset(transport, new)
-    _show(made, Output(as_json=as_json, quiet=quiet))
+    for each in path or ():
+        if _is_missing(each):
+            output.say(f"Nothing is at {each} on this machine; what reads the data set fails until there is.")
+    _show(made, output)
 
 
 @app.command("list")
@@ -156,6 +160,11 @@ def path_of(said: str) -> dict[str, str]:
         name, _, below = said.removeprefix("datastore:").partition("/")
         return {"datastore": name, "path": below}
     return {"url": said if "://" in said else str(Path(said).absolute())}
+
+
+def _is_missing(said: str) -> bool:
+    """Only of plain paths of this machine: patterns, URLs and datastores are looked at when they are read."""
+    return not (said.startswith("datastore:") or "://" in said or set(said) & set("*?[") or Path(said).exists())
 
 
 def _kind(said: str | None, known: str | None, *, tabular: bool) -> str:

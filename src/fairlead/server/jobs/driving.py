@@ -28,7 +28,7 @@ from fairlead.server.jobs.place import ENDED, Place
 from fairlead.server.leases import Lease, LeaseLost, Leases
 from fairlead.server.means import Means
 from fairlead.server.tables.jobs import JobRow, JobRunRow
-from fairlead.server.work import DONE, After, Done
+from fairlead.server.work import DONE, After, Done, pause_after
 from fairlead.stores import Store
 
 ADMITTED = FaultPoint("jobs.run.admitted", "a job may start, and its folder is not there yet")
@@ -159,7 +159,7 @@ class Driving:
                 run.tries += 1
                 job.message = str(error)[:1000]
                 events.touch(job)
-                return After(min(LONGEST_PAUSE, 2.0**run.tries))
+                return After(pause_after(run.tries, LONGEST_PAUSE))
             cause = type(error).problem_type().rpartition(":")[2] if isinstance(error, FairleadError) else "driver-not-started"
             end(session, job, JobState.FAILED, failure=JobFailure(stage="starting", cause=cause, message=str(error)))
             SEEN.reach()

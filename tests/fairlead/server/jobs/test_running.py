@@ -86,6 +86,13 @@ def test_what_a_driver_says_of_a_failure_is_told(owner: Transport, code: Code) -
     assert job.failure.log_lines[0] == "Traceback"
 
 
+def test_words_of_a_driver_that_no_database_takes_are_told_all_the_same(owner: Transport, code: Code) -> None:
+    job = over(owner, asked(owner, new_job(code, "strange", variables={"FAIL": r"no column 'a\0b', caf\udce9"})).id)
+    assert job.failure is not None
+    assert (job.state, job.failure.message) == (JobState.FAILED, "no column 'a\ufffdb', caf\ufffd")
+    assert "NodePreempted" in events_of(owner, "strange")
+
+
 def test_a_running_job_is_cancelled_within_seconds(owner: Transport, code: Code) -> None:
     asked(owner, new_job(code, "unwanted", variables=SLOW))
     running(owner, "unwanted")

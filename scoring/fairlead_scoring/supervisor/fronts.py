@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fairlead_scoring.errors import BootFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor import handoff
 from fairlead_scoring.supervisor.child import Control, FrontRecord, WorkerRecord, send_signal, start_front
@@ -184,6 +185,15 @@ class Fronts:
         self._start_at = now + self._backoff
         self.look_after(now)
 
+    def start_again(self, now: float) -> None:
+        """Models stay loaded while there is no front, however long that takes."""
+        try:
+            self.start()
+        except BootFault as fault:
+            self._lines.say("error", "supervisor", f"{fault} It is tried again.")
+            self._backoff = min(BACKOFF_MOST, max(0.25, 2 * self._backoff))
+            self._start_at = now + self._backoff
+
     def kill_all(self) -> None:
         self._ending = True
         for front in self.records:
@@ -192,7 +202,7 @@ class Fronts:
     def look_after(self, now: float) -> None:
         if self._start_at is not None and now >= self._start_at and not self._ending:
             self._start_at = None
-            self.start()
+            self.start_again(now)
         for front in self.records:
             allowed = SILENCE + (self._options.limits.get("deadline", 60.0) if front.is_draining else 0.0)
             if now - front.last_beat > allowed:

@@ -320,7 +320,7 @@ class Supervisor:
         self._generation = self._tidied_folder()
         self._lines.say("info", "supervisor", "A new supervisor has taken over.", pid=os.getpid(), workers=len(taken.workers))
         if taken.replaces_front:
-            self._fronts.start()
+            self._fronts.start_again(time.monotonic())
         self._changes.take_over(taken.last, taken.serving)
 
     def _tidied_folder(self) -> int:

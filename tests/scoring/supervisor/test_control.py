@@ -146,6 +146,15 @@ def test_status_of_a_service_that_drains_is_answered_and_costs_no_request(serve:
     assert service.wait_exit(20) == 0
 
 
+def test_a_command_that_cannot_be_started_fails_the_reload_and_nothing_else(serve: Launcher, steered: Steered) -> None:
+    steered.write(1)
+    steered.start(serve)
+    steered.write(2, prepare=["/no/such/command"])
+    last = steered.reload()
+    assert (last["outcome"], "/no/such/command cannot be started (No such file or directory)" in last["message"]) == ("failed", True)
+    assert steered.score() == [1, None]
+
+
 @pytest.mark.parametrize("how", ["its own re-exec", "killed"])
 def test_the_socket_outlives_its_supervisor(serve: Launcher, steered: Steered, how: str) -> None:
     """Asked all the time, it never refuses; the lock is never free; reloads go on from where they were."""

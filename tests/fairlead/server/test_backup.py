@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -157,6 +159,16 @@ def test_the_master_key_travels_under_a_passphrase(small: tuple[Place, Place, Pa
         other.restore(tmp_path / "keyed.tar", passphrase=wrong)
     assert other.restore(tmp_path / "keyed.tar", passphrase=passphrase).key == "restored"
     assert sealing.key_of(other.settings) == key
+
+
+def test_a_master_key_is_made_whatever_a_killed_process_of_the_same_number_left(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "master.key"
+    path.parent.mkdir(mode=0o700)
+    path.with_name(f".{path.name}.{os.getpid()}").touch()
+    sealing.keep(path, bytes(32))
+    assert base64.b64decode(path.read_text()) == bytes(32)
+    sealing.keep(path, bytes(31) + b"x")
+    assert base64.b64decode(path.read_text()) == bytes(32), "one that is there stays"
 
 
 def test_files_of_datastores_are_in_it_when_asked(small: tuple[Place, Place, Path], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -82,11 +82,6 @@ def own(session: Session, workspace_id: str, sizes: Mapping[str, int]) -> set[st
 
 def forget_upload(session: Session, upload_id: str) -> None:
     session.execute(delete(UploadRow).where(UploadRow.id == upload_id))
-
-
-def owned_digests(session: Session) -> Iterator[str]:
-    """Of all workspaces: what a sweep of the store must not touch."""
-    yield from session.scalars(select(WorkspaceBlobRow.digest).distinct().execution_options(yield_per=10_000))
 
 
 def _refuse_too_much(session: Session, workspace: WorkspaceRow, size: int) -> None:

@@ -11,6 +11,7 @@ from fairlead.errors import BlobNotFound, QuotaExceeded, UploadNotFound
 from fairlead.schemas.blobs import NewUpload
 from fairlead.server.access import Access
 from fairlead.server.clock import now
+from fairlead.server.db import slices
 from fairlead.server.ids import new_id
 from fairlead.server.tables.access import WorkspaceRow
 from fairlead.server.tables.blobs import UploadRow, WorkspaceBlobRow
@@ -18,9 +19,10 @@ from fairlead.server.tables.blobs import UploadRow, WorkspaceBlobRow
 
 def list_missing(session: Session, workspace_id: str, digests: Sequence[str]) -> list[str]:
     """Those that the workspace has not uploaded, whatever the store holds for others."""
-    owned = select(WorkspaceBlobRow.digest).where(WorkspaceBlobRow.workspace_id == workspace_id, WorkspaceBlobRow.digest.in_(digests))
-    there = set(session.scalars(owned))
-    return [digest for digest in dict.fromkeys(digests) if digest not in there]
+    wanted = list(dict.fromkeys(digests))
+    owned = select(WorkspaceBlobRow.digest).where(WorkspaceBlobRow.workspace_id == workspace_id)
+    there = {digest for part in slices(wanted) for digest in session.scalars(owned.where(WorkspaceBlobRow.digest.in_(part)))}
+    return [digest for digest in wanted if digest not in there]
 
 
 def size_of(session: Session, workspace_id: str, digest: str) -> int:

@@ -186,7 +186,8 @@ class Driving:
                 observing.note_event(session, found, each)
             row.events_read = offset
             observing.note_progress(session, found, progress)
-            outcome = After(WATCH) if alive else self._over(session, found, row, place)
+            has_more = place.events_since(offset)[1] > offset
+            outcome = After(WATCH if alive else 0.0) if alive or has_more else self._over(session, found, row, place)
             SEEN.reach()
         return outcome
 

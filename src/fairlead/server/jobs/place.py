@@ -60,14 +60,15 @@ class Place:
         return said
 
     def events_since(self, offset: int) -> tuple[list[dict[str, Any]], int]:
-        """Whole lines, and where the next one begins."""
+        """Whole lines, and where the next one begins; one that is longer than what is read at once is passed over, piece by piece."""
         try:
             with (self.folder / contract.EVENTS).open("rb") as file:
                 file.seek(offset)
                 said = file.read(MOST_EVENTS)
         except OSError:
             return [], offset
-        whole = said[: said.rfind(b"\n") + 1]
+        end = said.rfind(b"\n") + 1
+        whole = said if len(said) == MOST_EVENTS and not end else said[:end]
         return list(_parsed(whole)), offset + len(whole)
 
     def last_lines(self, most: int = 50) -> list[str]:

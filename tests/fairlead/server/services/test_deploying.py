@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -186,6 +188,14 @@ def test_a_failure_in_words_that_no_database_takes_is_told_all_the_same(desk: De
     assert (after.state, after.revision) == (ServiceState.HEALTHY, 1)
     assert after.update_error is not None
     assert (after.update_error.message, after.update_error.log_lines) == ("no column 'a\ufffdb'", ["caf\ufffd"])
+
+
+def test_a_line_whose_time_has_no_zone_is_shown(desk: Desk, target: FakeTarget, code: Code) -> None:
+    service = deployed(desk.owner, NewService(name="churn", code=code))
+    for moment in ("2020-01-01T00:00:00", "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"):
+        target.say(service.handle, "said", time=moment)
+    lines = [json.loads(line) for line in services.read_logs(desk.owner, "churn", since=datetime(2021, 1, 1, tzinfo=UTC))]
+    assert [line["time"] for line in lines if line["message"] == "said"] == ["2020-01-01T00:00:00", "2999-01-01T00:00:00Z"]
 
 
 def test_a_secret_that_is_gone_fails_the_deploy_that_needs_it(desk: Desk, target: FakeTarget, code: Code) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import stat
+import threading
 import time
 from typing import Any, Dict, List, Optional
 
@@ -42,9 +43,15 @@ class LineWriter:
         self.level = level
         self.dropped = 0
         self._about = about or {}
+        self._renew_turn()
+        os.register_at_fork(after_in_child=self._renew_turn)  # a thread that had it is not in the copy
         self._held: List[bytes] = []
         self._held_size = 0
         self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+
+    def _renew_turn(self) -> None:
+        """A script's threads print, too; what prints in a signal's handler may come into the midst of it."""
+        self._turn = threading.RLock()
 
     def say(self, level: str, source: str, message: str, **fields: Any) -> None:
         if LEVELS.get(level, 20) >= LEVELS[self.level]:
@@ -53,12 +60,13 @@ class LineWriter:
             self.write(compose(self.form, level, source, message, **fields).encode("utf-8", "replace"))
 
     def write(self, lines: bytes) -> None:
-        if self._held_size > HELD_LIMIT:
-            self.dropped += lines.count(b"\n")
-            return
-        self._held.append(lines)
-        self._held_size += len(lines)
-        self.flush()
+        with self._turn:
+            if self._held_size > HELD_LIMIT:
+                self.dropped += lines.count(b"\n")
+                return
+            self._held.append(lines)
+            self._held_size += len(lines)
+            self._flush()
 
     def turn_to(self, fd: int) -> None:
         """Go on in another file, from one line to the next; the descriptor's number stays, so nothing that knows it has to be told."""
@@ -66,6 +74,10 @@ class LineWriter:
         os.close(fd)
 
     def flush(self) -> None:
+        with self._turn:
+            self._flush()
+
+    def _flush(self) -> None:
         while self._held and (self._is_file or self._is_writable()):
             data, self._held, self._held_size = b"".join(self._held), [], 0
             piece = data if self._is_file else _whole_lines(data)

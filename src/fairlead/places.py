@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -35,6 +36,12 @@ def make_private(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     return folder
+
+
+def discard(beside: Path) -> None:
+    """What was written beside a file and did not take its place, if it is there. Never the reason why something fails."""
+    with contextlib.suppress(OSError):
+        beside.unlink()
 
 
 def network_filesystem(folder: Path) -> str | None:

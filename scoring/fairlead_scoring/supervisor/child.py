@@ -120,19 +120,31 @@ def start_worker(ident: str, python: str, revision: Any, config: dict[str, Any],
 
 
 def start_front(told: dict[str, Any], listeners: list[socket.socket], log_fd: int, kept_fds: tuple[int, ...]) -> FrontRecord:
-    """`kept_fds`: what it holds for the next supervisor, should this one be killed."""
-    ours, theirs = link.pair()
+    """`kept_fds`: what it holds for the next supervisor, should this one be killed. Raises BootFault when this machine has no process or descriptor left."""
+    try:
+        ours, theirs = link.pair()
+    except OSError as error:
+        raise _no_front(error) from error
     arguments = [sys.executable, PACKAGE, "front", "--fd", str(theirs.fileno())]
     fds = [theirs.fileno(), log_fd, *kept_fds]
     for listener in listeners:
         arguments += ["--listen-fd", str(listener.fileno())]
         fds.append(listener.fileno())
-    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=fds)
-    theirs.close()
+    try:
+        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=fds)
+    except OSError as error:
+        ours.close()
+        raise _no_front(error) from error
+    finally:
+        theirs.close()
     control = Control(ours)
     control.tell(link.CONFIG, {**told, "log_fd": log_fd})
     process.returncode = 0
     return FrontRecord(pid=process.pid, control=control)
+
+
+def _no_front(error: OSError) -> BootFault:
+    return BootFault(f"The front cannot be started ({error.strerror or error}); free processes, descriptors or memory.", cause=cause_of(error))
 
 
 def adopted(told: dict[str, Any]) -> WorkerRecord:

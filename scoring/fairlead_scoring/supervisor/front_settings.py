@@ -11,7 +11,7 @@ from fairlead_scoring.supervisor.options import ServeOptions
 WHOLE_NUMBERS = frozenset(("waiting", "body"))
 
 
-def front_settings(options: ServeOptions, listeners: list[socket.socket], lines: LineWriter) -> dict[str, Any]:
+def front_settings(options: ServeOptions, lines: LineWriter, *, on_loopback: bool) -> dict[str, Any]:
     return {
         "limits": {name: int(value) if name in WHOLE_NUMBERS else value for name, value in options.limits.items()},
         "name": options.name,
@@ -23,7 +23,7 @@ def front_settings(options: ServeOptions, listeners: list[socket.socket], lines:
         "tls_cert": options.tls_cert,
         "tls_key": options.tls_key,
         "says_version": options.says_version,
-        "is_loopback": is_loopback(listeners[0]),
+        "is_loopback": on_loopback,
         "app_root": options.app_root,
         "log_form": lines.form,
         "log_level": options.log_level,

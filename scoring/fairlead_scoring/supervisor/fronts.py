@@ -12,12 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fairlead_scoring.errors import BootFault
 from fairlead_scoring.lines import LineWriter
 from fairlead_scoring.supervisor import handoff
 from fairlead_scoring.supervisor.child import Control, FrontRecord, WorkerRecord, send_signal, start_front
 from fairlead_scoring.supervisor.control_socket import Place
 from fairlead_scoring.supervisor.crew import Crew, new_link
-from fairlead_scoring.supervisor.front_settings import front_settings
+from fairlead_scoring.supervisor.front_settings import front_settings, is_loopback
 from fairlead_scoring.supervisor.options import ServeOptions
 from fairlead_scoring.worker import link
 
@@ -34,6 +35,7 @@ class Fronts:
         self._options = options
         self._lines = lines
         self._listeners = listeners
+        self._on_loopback = is_loopback(listeners[0])  # asked now: at a stop they are closed, and some reload may still come to its end
         self._crew = crew
         self._register = register
         self.records: list[FrontRecord] = []
@@ -50,7 +52,7 @@ class Fronts:
     def start(self) -> None:
         ready = self._crew.ready_ones()
         told = {
-            "settings": front_settings(self._options, self._listeners, self._lines),
+            "settings": self._settings(self._options),
             "options": self._options.to_json(),
             "folder": str(self.folder),
             "await_workers": len(ready),
@@ -61,9 +63,12 @@ class Fronts:
     def configure(self, options: ServeOptions) -> None:
         """From now on, for fronts that run and for those to come."""
         self._options = options
-        told = {"settings": front_settings(options, self._listeners, self._lines), "options": options.to_json()}
+        told = {"settings": self._settings(options), "options": options.to_json()}
         for front in self.records:
             front.control.tell(link.SETTINGS, told)
+
+    def _settings(self, options: ServeOptions) -> dict[str, Any]:
+        return front_settings(options, self._lines, on_loopback=self._on_loopback)
 
     def adopt(self, taken: handoff.Handoff) -> None:
         """One that an earlier supervisor started; it has its links to the workers."""
@@ -180,6 +185,15 @@ class Fronts:
         self._start_at = now + self._backoff
         self.look_after(now)
 
+    def start_again(self, now: float) -> None:
+        """Models stay loaded while there is no front, however long that takes."""
+        try:
+            self.start()
+        except BootFault as fault:
+            self._lines.say("error", "supervisor", f"{fault} It is tried again.")
+            self._backoff = min(BACKOFF_MOST, max(0.25, 2 * self._backoff))
+            self._start_at = now + self._backoff
+
     def kill_all(self) -> None:
         self._ending = True
         for front in self.records:
@@ -188,7 +202,7 @@ class Fronts:
     def look_after(self, now: float) -> None:
         if self._start_at is not None and now >= self._start_at and not self._ending:
             self._start_at = None
-            self.start()
+            self.start_again(now)
         for front in self.records:
             allowed = SILENCE + (self._options.limits.get("deadline", 60.0) if front.is_draining else 0.0)
             if now - front.last_beat > allowed:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from fairlead_scoring import service_keys
-from fairlead_scoring.errors import BootFault, RuntimeFault, UsageFault
+from fairlead_scoring.errors import BootFault, RuntimeFault, UsageFault, cause_of
 from fairlead_scoring.supervisor.options import ServeOptions, read
 
 FIXED = ("host", "port", "metrics_port", "log_file", "control", "report", "work")
@@ -67,10 +67,23 @@ class Preparation:
         if not self._options.prepare:
             self._outcome = self._options
             return
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115  (read when the command has ended)
-        process = subprocess.Popen(self._options.prepare, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)
+        try:
+            self._pid = self._run()
+        except OSError as error:
+            said = f"The command {self._options.prepare[0]} cannot be started ({error.strerror or error}); see to it, and reload again."
+            self._outcome = BootFault(said, cause=cause_of(error))
+
+    def _run(self) -> int:
+        """Its process id. Raises OSError."""
+        output = tempfile.TemporaryFile()  # noqa: SIM115  (read when the command has ended)
+        try:
+            process = subprocess.Popen(self._options.prepare, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        except OSError:
+            output.close()
+            raise
         process.returncode = 0  # reaped by the supervisor itself
-        self._pid = process.pid
+        self._output = output
+        return process.pid
 
     def child_ended(self, pid: int, how: str) -> None:
         if pid != self._pid or self._output is None:

@@ -43,6 +43,7 @@ class Supervisor:
     def __init__(self, options: ServeOptions, lines: LineWriter, listeners: list[socket.socket], folder: Path, place: Place | None = None) -> None:
         self._lines = lines
         self._listeners = listeners
+        self._host, self.port = listeners[0].getsockname()[:2]  # asked now: while the service drains they are closed, and its status is asked all the same
         self._selector = selectors.DefaultSelector()
         self._folder = folder  # of this service: working directories of its workers, and the lock that makes this supervisor the only one
         self._lock = handoff.lock(folder)
@@ -216,11 +217,6 @@ class Supervisor:
         return self._changes.options
 
     @property
-    def port(self) -> int:
-        port: int = self._listeners[0].getsockname()[1]
-        return port
-
-    @property
     def is_linked(self) -> bool:
         return self._fronts.are_linked
 
@@ -234,9 +230,9 @@ class Supervisor:
 
     @property
     def url(self) -> str:
-        host, port = self._listeners[0].getsockname()[:2]
+        host = self._host
         shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  (to show, not to bind)
-        return f"{'https' if self._options.tls_cert else 'http'}://{shown}:{port}"
+        return f"{'https' if self._options.tls_cert else 'http'}://{shown}:{self.port}"
 
     def _announce(self) -> None:
         if not self._options.quiet:
@@ -324,7 +320,7 @@ class Supervisor:
         self._generation = self._tidied_folder()
         self._lines.say("info", "supervisor", "A new supervisor has taken over.", pid=os.getpid(), workers=len(taken.workers))
         if taken.replaces_front:
-            self._fronts.start()
+            self._fronts.start_again(time.monotonic())
         self._changes.take_over(taken.last, taken.serving)
 
     def _tidied_folder(self) -> int:

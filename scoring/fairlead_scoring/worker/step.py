@@ -91,7 +91,7 @@ class Step:
             results = split(self._script.run(arguments), [one.rows for one in group])
         except Overdue:
             return [self.late() for _ in group]
-        except Exception as error:  # noqa: BLE001  (the edge: whatever user code raises)
+        except BaseException as error:  # noqa: BLE001  (the edge: whatever user code raises)
             if isinstance(error, NotStackable):
                 self.mismatch = str(error)
             # One row may have spoilt it for all: halves find it, and the others get their answers.

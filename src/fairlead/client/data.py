@@ -9,6 +9,7 @@ import httpx2
 
 from fairlead.client.transport import Transport, checked
 from fairlead.errors import Unavailable, UsageError
+from fairlead.places import discard
 from fairlead.schemas.data import (
     DataFile,
     Dataset,
@@ -130,7 +131,7 @@ def _fetch(transport: Transport, path: str, params: dict[str, str | int], target
     except OSError as fault:
         raise UsageError(f"{target} cannot be written ({fault.strerror}); give another folder.") from fault
     finally:
-        new.unlink(missing_ok=True)
+        discard(new)
     return size
 
 

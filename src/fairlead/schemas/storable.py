@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 DEEPEST = 100
 LARGEST = 2**63
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_storable(value: Any) -> None:
@@ -23,6 +25,19 @@ def check_storable(value: Any) -> None:
             left += [(member, f"{where}.{number}", depth + 1) for number, member in enumerate(one)]
         elif fault := _fault_of(one):
             raise ValueError(f"{where.lstrip('.')!r} {fault}" if where else fault)
+
+
+def made_storable(value: Any) -> Any:
+    """For words of scripts and libraries, which say what they like: what cannot be kept of a text is shown as \ufffd, of numbers as null or as text."""
+    if isinstance(value, dict):
+        return {made_storable(key): made_storable(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [made_storable(member) for member in value]
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, int) and not -LARGEST <= value < LARGEST else value
 
 
 def _fault_of(one: Any) -> str | None:

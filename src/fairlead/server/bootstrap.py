@@ -16,6 +16,7 @@ from fairlead.server.db import Database
 from fairlead.server.ids import new_id
 from fairlead.server.locks import held
 from fairlead.server.tables.access import MembershipRow, PrincipalRow, TokenRow, WorkspaceRow
+from fairlead.targets.files import write_whole
 
 TOKEN_FILE = "owner.token"  # noqa: S105 - its name, not its content
 NEW_TOKEN_FILE = "owner.token.new"  # noqa: S105 - as above
@@ -73,10 +74,4 @@ def _user() -> str:
 
 def _write_private(path: Path, text: str) -> None:
     make_private(path.parent)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    write_whole(path, f"{text}\n".encode())

@@ -6,10 +6,10 @@ with row locks where a rule needs them (`SELECT … FOR UPDATE`, `UPDATE … RET
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
@@ -19,10 +19,17 @@ from fairlead.errors import Unavailable, UsageError
 from fairlead.places import make_private
 from fairlead.server.faults import FaultPoint
 
+T = TypeVar("T")
 BUSY_MILLISECONDS = 30_000
+AT_ONCE = 5000
 _WRITES = "fairlead_writes"
 BEFORE_COMMIT = FaultPoint("database.before-commit", "any transaction is written, and not yet committed")
 AFTER_COMMIT = FaultPoint("database.after-commit", "any transaction is committed, and nobody knows yet")
+
+
+def slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many as one statement takes: PostgreSQL has at most 65,535 parameters, SQLite 32,766."""
+    yield from (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
 
 
 class Database:

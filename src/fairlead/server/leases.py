@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from fairlead.server.clock import now
-from fairlead.server.db import Database
+from fairlead.server.db import Database, slices
 from fairlead.server.news import News
 from fairlead.server.tables.leases import Leased
 
@@ -74,7 +74,7 @@ class Leases(Generic[R]):
         """Ids of those that are still held, from now on for another while."""
         kept: set[str] = set()
         with self._database.writing() as session:
-            for some in _slices(held):
+            for some in slices(held):
                 chosen = and_(self._table.id.in_([each.id for each in some]), self._table.lease_owner == self._node)
                 found = update(self._table).where(chosen).values(lease_until=self._until()).returning(self._table.id)
                 kept |= set(session.scalars(found))
@@ -124,8 +124,3 @@ class Leases(Generic[R]):
 
     def _until(self) -> datetime:
         return now() + timedelta(seconds=self._seconds)
-
-
-def _slices(leases: Sequence[Lease], size: int = 500) -> Iterator[Sequence[Lease]]:
-    for start in range(0, len(leases), size):
-        yield leases[start : start + size]

@@ -63,4 +63,9 @@ class _PrivateFile(RotatingFileHandler):
     """Readable by its owner alone: it names people and addresses."""
 
     def _open(self) -> TextIO:  # type: ignore[override]
-        return cast(TextIO, os.fdopen(os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a", encoding="utf-8"))
+        return cast(
+            TextIO,
+            os.fdopen(
+                os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a", encoding="utf-8", errors="backslashreplace"
+            ),
+        )

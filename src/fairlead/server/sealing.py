@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fairlead.errors import BootFailure, FairleadError
 from fairlead.places import make_private
 from fairlead.server.settings import KEY_FILE, Settings
+from fairlead.stores.durable import flush_folder
 
 VARIABLE = "FAIRLEAD_MASTER_KEY"
 _NONCE = 12
@@ -60,7 +61,7 @@ def key_of(settings: Settings) -> bytes | None:
 def keep(path: Path, key: bytes) -> None:
     """Whole or not at all, and never over one that is there."""
     make_private(path.parent)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # a number of a process is given again, in a container at each start
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(base64.b64encode(key) + b"\n")
         file.flush()
@@ -71,6 +72,7 @@ def keep(path: Path, key: bytes) -> None:
         pass
     finally:
         new.unlink()
+    flush_folder(path.parent)
 
 
 def _read(path: Path) -> bytes:

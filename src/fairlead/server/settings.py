@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,7 @@ from typing import Any
 from fairlead import places
 from fairlead.errors import UsageError
 from fairlead.server.redaction import without_secrets
+from fairlead.targets.files import write_whole
 
 KEY_FILE = "master.key"
 LOG_FILE = "server.log"
@@ -144,6 +146,8 @@ def read(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) 
         raise UsageError(f"--unsafe-formats {settings.unsafe_formats}: say allow or deny.")
     if settings.dockerfile_builds not in ("", "allow", "deny"):
         raise UsageError(f"--dockerfile-builds {settings.dockerfile_builds}: say allow or deny.")
+    if settings.workers < 1:
+        raise UsageError(f"--workers {settings.workers}: at least one act has to go on at a time.")
     if settings.batch_jobs < 1:
         raise UsageError(f"--batch-jobs {settings.batch_jobs}: at least one batch job has to run at a time.")
     if bool(settings.tls_cert) != bool(settings.tls_key):
@@ -184,10 +188,7 @@ def remember(folder: Path, flags: Mapping[str, Any]) -> None:
         return
     kept = {name: value for name, value in (remembered(folder) | given).items() if value != ""}
     path = folder / REMEMBERED_FILE
-    new = path.with_suffix(".new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-        file.write(json.dumps(kept, indent=2) + "\n")
-    new.replace(path)
+    write_whole(path, f"{json.dumps(kept, indent=2)}\n".encode())
 
 
 def shown(value: Any) -> Any:
@@ -221,11 +222,18 @@ def _parse(name: str, source: str, value: Any) -> Any:
     try:
         return kind(value)
     except ValueError:
-        raise UsageError(f"{source} is {value!r}, which is no {'number' if name in _NUMBERS else 'value for it'}.") from None
+        raise UsageError(f"{source} is {value!r}, which is no {'number' if name in _NUMBERS else 'value'} for it.") from None
 
 
 def _path(value: Any) -> Path:
     return Path(value).absolute()
+
+
+def _amount(value: Any) -> float:
+    said = float(value)
+    if not math.isfinite(said) or said < 0:
+        raise ValueError
+    return said
 
 
 def _flag(value: Any) -> bool:
@@ -240,5 +248,5 @@ _DURATIONS = ("lease_seconds", "sweep_hours", "keep_contents_days", "keep_upload
 _AMOUNTS = ("keep_layers_gb",)
 _NUMBERS: dict[str, Any] = {
     **dict.fromkeys(("port", "max_body", "log_bytes", "log_files", "workers", "batch_jobs"), int),
-    **dict.fromkeys((*_DURATIONS, *_AMOUNTS), float),
+    **dict.fromkeys((*_DURATIONS, *_AMOUNTS), _amount),
 }

@@ -37,6 +37,11 @@ class Done:
 DONE = Done()
 
 
+def pause_after(tries: int, most: float, first: float = 1.0) -> float:
+    """Seconds: twice as many after each try, however many there were."""
+    return min(most, first * 2.0 ** min(tries, 64))
+
+
 class Work(Protocol):
     """One kind of act. `step` is called by one thread at a time for each row; what it raises beyond LeaseLost is a fault of ours, and tried again."""
 
@@ -177,8 +182,8 @@ class Crew:
             outcome = self._step(held)
             with self._changed:
                 is_over = isinstance(outcome, Done) and not held.again
-                if is_over:
-                    self._held.pop(held.lease.id, None)
+                if is_over and self._held.get(held.lease.id) is held:  # else it ran out meanwhile, and was claimed anew
+                    del self._held[held.lease.id]
                 held.running = False
                 held.at = time.monotonic() + (outcome.seconds if isinstance(outcome, After) and not held.again else 0.0)
             if is_over:
@@ -197,7 +202,7 @@ class Crew:
         except Exception:
             held.failures += 1
             LOG.exception("%s of %s failed; it is tried again", self._work.name, held.lease.id)
-            return After(min(WORST_PAUSE, 0.5 * 2**held.failures))
+            return After(pause_after(held.failures, WORST_PAUSE, first=0.5))
 
     def _release(self, held: _Held) -> None:
         try:

@@ -16,6 +16,18 @@ def files_below(top: Path) -> Iterator[tuple[str, Path]]:
     yield from _walk(top, root, "", (root,))
 
 
+def plain_files(top: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Links are left out, and what goes while it is looked for."""
+    for folder, _, names in os.walk(top):
+        for path in (Path(folder, name) for name in names):
+            try:
+                told = path.lstat()
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(told.st_mode):
+                yield path, told
+
+
 def refuse_unusual(path: Path) -> None:
     """Raises UsageError for what would block, or never end, when it is read."""
     kind = stat.S_IFMT(_stat(path).st_mode)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.errors import BootFailure, UsageError
+from fairlead.places import discard
 
 HANDLE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -46,8 +47,7 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         new.replace(path)
     except OSError:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
+        discard(new)
         raise
 
 

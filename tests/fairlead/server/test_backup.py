@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,13 +22,14 @@ from fairlead.server.access import hash_of
 from fairlead.server.clock import now
 from fairlead.server.db import Database
 from fairlead.server.ids import new_id
-from fairlead.server.maintenance.archive import Reader
+from fairlead.server.maintenance.archive import Manifest, Reader, Writer
 from fairlead.server.maintenance.backup import Made, Source, make
 from fairlead.server.maintenance.restoring import Goal, Restored, restore
 from fairlead.server.settings import Settings
 from fairlead.server.tables.access import TokenRow, WorkspaceRow
 from fairlead.server.tables.blobs import WorkspaceBlobRow
 from fairlead.stores import FolderStore
+from fairlead.stores.walking import plain_files
 from tests.fairlead.server.schema_facts import fill, rows
 from tests.postgresql import PostgreSQL
 
@@ -158,6 +161,16 @@ def test_the_master_key_travels_under_a_passphrase(small: tuple[Place, Place, Pa
     assert sealing.key_of(other.settings) == key
 
 
+def test_a_master_key_is_made_whatever_a_killed_process_of_the_same_number_left(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "master.key"
+    path.parent.mkdir(mode=0o700)
+    path.with_name(f".{path.name}.{os.getpid()}").touch()
+    sealing.keep(path, bytes(32))
+    assert base64.b64decode(path.read_text()) == bytes(32)
+    sealing.keep(path, bytes(31) + b"x")
+    assert base64.b64decode(path.read_text()) == bytes(32), "one that is there stays"
+
+
 def test_files_of_datastores_are_in_it_when_asked(small: tuple[Place, Place, Path], tmp_path: Path) -> None:
     one, other, _ = small
     data = one.settings.data
@@ -175,6 +188,35 @@ def test_files_of_datastores_are_in_it_when_asked(small: tuple[Place, Place, Pat
     assert other.restore(tmp_path / "with.tar").data_files == 3
     found = {each.relative_to(other.settings.data).as_posix(): each.read_bytes() for each in other.settings.data.rglob("*") if each.is_file()}
     assert found == {"ws/rows/a.csv": b"x\n1\n", "ws/b": b"", "other/_fairlead/plan.json": b"{}"}
+
+
+def test_a_file_that_goes_while_a_backup_is_made_is_in_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    lstat = Path.lstat
+
+    def late(path: Path) -> Any:
+        if path.name == "b":
+            path.unlink()
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", late)
+    assert [path.name for path, _ in plain_files(tmp_path)] == ["a"]
+
+
+def test_a_backup_of_ever_so_many_contents_can_be_restored() -> None:
+    """Some hundred bytes of manifest for each: a hundred thousand of them make one that is longer than here."""
+    stream = io.BytesIO()
+    writer = Writer(stream)
+    writer.add_text("data.json", json.dumps(["ws/" + "x" * (17 << 20)]))
+    writer.finish(Manifest(fairlead="0" * (17 << 20), schema="0001", created_at="", database="sqlite", with_blobs=False, members=dict(writer.members)))
+    assert len(Reader(stream, "it").check().fairlead) == 17 << 20
+
+
+def test_a_backup_below_a_file_is_refused_in_a_sentence(small: tuple[Place, Place, Path]) -> None:
+    one, _, path = small
+    with pytest.raises(UsageError, match="cannot be written"):
+        one.back_up(path / "new.tar")
 
 
 def test_a_database_that_holds_something_is_replaced_only_by_force(small: tuple[Place, Place, Path]) -> None:

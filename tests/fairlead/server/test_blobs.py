@@ -28,8 +28,24 @@ from fairlead.errors import (
 )
 from fairlead.schemas.access import NewWorkspace, Workspace, WorkspaceChange
 from fairlead.schemas.blobs import Upload
+from fairlead.server.blobs import service
 from fairlead.server.blobs.ranges import read_range
+from fairlead.server.db import Database
+from fairlead.server.registry import facts, uses
+from fairlead.server.tables import Record
 from tests.control_plane import ControlPlane
+
+
+def test_more_contents_than_one_statement_takes_are_asked_for(database_url: str) -> None:
+    """A tree may have some 400,000 files; PostgreSQL takes 65,535 parameters, SQLite 32,766."""
+    database, digests = Database(database_url), [f"{number:064x}" for number in range(70_000)]
+    Record.metadata.create_all(database.engine)
+    with database.reading() as session:
+        assert service.list_missing(session, "w", digests) == digests
+        assert uses.names_of(session, digests) == []
+    with database.writing() as session:
+        facts.forget(session, digests)
+    database.close()
 
 
 def digest_of(content: bytes) -> str:

@@ -17,7 +17,7 @@ from fairlead.server.news import News
 from fairlead.server.tables import Record
 from fairlead.server.tables.access import WorkspaceRow
 from fairlead.server.tables.services import EndpointRow, ServiceRow
-from fairlead.server.work import DONE, After, Done, Loop
+from fairlead.server.work import DONE, After, Done, Loop, pause_after
 from tests.waiting import until
 
 FOREVER = 600.0
@@ -170,6 +170,46 @@ def test_a_fault_of_ours_is_tried_again(database: Database, counting: Counting) 
     until(lambda: len(counting.steps) == 3, "the third try")
     until(lambda: not _held(database), "the lease to be let go")
     assert counting.steps == [identity] * 3
+
+
+class Slow(Counting):
+    """Its first step ends when it is let."""
+
+    holds_many = True
+
+    def __init__(self, its: Leases[ServiceRow]) -> None:
+        super().__init__(its)
+        self.may_end = threading.Event()
+
+    def step(self, lease: Lease) -> After | Done:
+        is_first = not self.steps
+        super().step(lease)
+        if not is_first:
+            return After(FOREVER)
+        self.may_end.wait(60)
+        return DONE
+
+
+def test_a_step_that_outlasts_its_lease_does_not_take_the_next_one_with_it(database: Database) -> None:
+    news = News()
+    work = Slow(Leases(database, ServiceRow, "node", FOREVER, true, news))
+    loop = Loop((work,), FOREVER, news)
+    loop.start()
+    add(database)
+    until(lambda: work.steps, "the row to be taken")
+    with database.writing() as session:
+        session.execute(update(ServiceRow).values(lease_until=now() - timedelta(seconds=1)))
+    until(lambda: len(work.steps) == 2, "the row to be taken again")
+    work.may_end.set()
+    with database.writing() as session:
+        session.execute(update(ServiceRow).values(due_at=now()))
+    news.tell()
+    until(lambda: len(work.steps) == 3, "the row, which is held, to be looked at")
+    loop.stop()
+
+
+def test_pauses_grow_to_a_limit_however_often_something_fails() -> None:
+    assert [pause_after(tries, 30.0, first=0.5) for tries in (0, 1, 2, 6, 7, 5000)] == [0.5, 1.0, 2.0, 30.0, 30.0, 30.0]
 
 
 def test_a_loop_that_stops_lets_go_of_what_waits(database: Database) -> None:

@@ -96,6 +96,15 @@ def test_a_folder_on_a_network_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         Presence(tmp_path / "state")
 
 
+def test_a_log_takes_what_is_no_text(tmp_path: Path) -> None:
+    """Such as the name of a file whose bytes are not UTF-8."""
+    path = tmp_path / "server.log"
+    code = "import sys; from fairlead.server import logs, settings; logs.begin(settings.Settings(log_file=sys.argv[1])); logs.logging.warning('caf\\udce9')"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(path.read_text())["message"] == "caf\udce9"
+
+
 def test_settings_come_from_flags_variables_and_what_start_was_told(tmp_path: Path) -> None:
     store.remember(tmp_path, {"port": "8700", "log_level": "debug", "host": "192.0.2.7", "local": True})
     assert store.remembered(tmp_path) == {"port": "8700", "log_level": "debug", "host": "192.0.2.7"}
@@ -113,6 +122,10 @@ def test_settings_come_from_flags_variables_and_what_start_was_told(tmp_path: Pa
     ("flags", "says"),
     [
         ({"port": "high"}, "--port is 'high', which is no number"),
+        ({"keep_jobs_days": "inf"}, "--keep-jobs-days is 'inf', which is no number for it"),
+        ({"sweep_hours": "nan"}, "--sweep-hours is 'nan', which is no number for it"),
+        ({"lease_seconds": "-1"}, "--lease-seconds is '-1', which is no number for it"),
+        ({"workers": "0"}, "at least one act has to go on at a time"),
         ({"unsafe_formats": "perhaps"}, "say allow or deny"),
         ({"tls_cert": "cert.pem"}, "both --tls-cert and --tls-key"),
     ],

@@ -176,6 +176,33 @@ def test_a_full_disk_under_the_state_folder_leaves_what_was_there(local: LocalBe
     assert settled(local.target, service.handle).revision == "r2"
 
 
+def test_a_start_that_fails_for_want_of_a_log_leaves_the_service_free_to_start(local: LocalBench) -> None:
+    service = local.service()
+    output = local.state / "services" / service.handle / "log" / "output.log"
+    output.mkdir(parents=True)
+    with pytest.raises(BootFailure, match="cannot be written to"):
+        local.target.apply(service)
+    output.rmdir()
+    assert local.target.observe(service.handle).state is State.FAILED
+    local.target.apply(service)
+    assert settled(local.target, service.handle).state is State.RUNNING
+
+
+def test_what_else_lies_among_the_services_is_no_service(local: LocalBench) -> None:
+    service = local.service()
+    local.target.apply(service)
+    settled(local.target, service.handle)
+    for stranger in (strangers := [local.state / "services" / name for name in ("lost+found", ".DS_Store")]):
+        stranger.touch()
+    assert local.target.handles() == [service.handle]
+    assert local.target.resume() == []
+    other = replace(service, handle="fl-0000000b")
+    local.target.apply(other)
+    assert settled(local.target, other.handle).state is State.RUNNING
+    for stranger in strangers:
+        stranger.unlink()
+
+
 APPLIES = """
 import sys, threading
 from pathlib import Path

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from fairlead.targets.docker import merging
 from fairlead.targets.lines import Filter
 from fairlead.targets.local import log
 from fairlead.targets.local.log import follow, last_lines
@@ -23,6 +24,12 @@ ALL = Filter()
 
 def line(number: int, **more: object) -> str:
     return json.dumps({"message": f"line {number}", "request_id": f"id-{number}", **more})
+
+
+def test_what_was_kept_of_a_container_comes_back_whatever_its_lines_hold() -> None:
+    """Progress bars, and what a power failure left of the last line."""
+    lines = [(b"2026-01-02T03:04:05.000000001Z", b" 50 %\r100 %"), (b"2026-01-02T03:04:05.000000002Z", b""), (b"2026-01-02T03:04:06.000000000Z", b"done")]
+    assert list(merging.of_file(merging.as_file(lines) + b"2026-01-0")) == lines
 
 
 def test_a_million_lines_are_tailed_without_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,12 @@ def test_a_value_of_another_type_is_a_bad_row(tmp_path: Path) -> None:
     assert (len(found.rows), [(bad.row, bad.value) for bad in found.bad]) == (1501, [(1500, "('text',)")])
 
 
+def test_a_query_that_breaks_off_is_said(database: str, sqlite: str) -> None:
+    for url, text in ((database, "SELECT 1 / (id - 11500) AS x FROM t"), (sqlite, "SELECT abs(-9223372036854775807 - (id = 11500)) AS x FROM t")):
+        with pytest.raises(Unusable, match="The query broke off"):
+            read(query(url, text))
+
+
 def test_rows_of_a_query_are_taken_by_time_and_by_group(database: str) -> None:
     text = "SELECT id, day, small FROM t ORDER BY id"
     found = read(query(database, text, timestamp="day", after="2024-01-03", before="2024-01-04", columns=("id",)))

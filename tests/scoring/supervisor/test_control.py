@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -121,6 +122,37 @@ def test_stop_drains_and_asked_twice_it_is_one_end(serve: Launcher, steered: Ste
     assert steered.ask("stop", forget_secrets=True) == {"ok": True}
     assert steered.service.wait_exit(20) == 0
     assert not (steered.folder / "secrets").exists()
+
+
+def test_status_of_a_service_that_drains_is_answered_and_costs_no_request(serve: Launcher, steered: Steered) -> None:
+    (steered.folder / "score-1.py").write_text(
+        "import pathlib, time\n"
+        "def init(): pass\n"
+        "def run(data):\n"
+        "    pathlib.Path('begun').touch()\n"
+        "    while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
+        "    return 7\n"
+    )
+    steered.write(1, app_root=".", warmup=False)
+    service = steered.start(serve)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(service.post, "/score", 1)
+        until((steered.folder / "begun").exists, "the request to reach the script")
+        assert steered.ask("stop") == {"ok": True}
+        told = [steered.ask("status") for _ in range(3)]
+        (steered.folder / "go").touch()
+        assert {(one["ok"], one["state"], one["port"]) for one in told} == {(True, "stopping", service.port)}
+        assert (answer.result().status, answer.result().json()) == (200, 7)
+    assert service.wait_exit(20) == 0
+
+
+def test_a_command_that_cannot_be_started_fails_the_reload_and_nothing_else(serve: Launcher, steered: Steered) -> None:
+    steered.write(1)
+    steered.start(serve)
+    steered.write(2, prepare=["/no/such/command"])
+    last = steered.reload()
+    assert (last["outcome"], "/no/such/command cannot be started (No such file or directory)" in last["message"]) == ("failed", True)
+    assert steered.score() == [1, None]
 
 
 @pytest.mark.parametrize("how", ["its own re-exec", "killed"])

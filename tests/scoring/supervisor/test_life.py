@@ -105,6 +105,21 @@ def test_a_front_that_cannot_come_back_is_tried_again_with_back_off_and_serves_i
     assert service.request("POST", "/score", b"abc", {"authorization": "Bearer k"}).json() == {"size": 3}
 
 
+@pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="only Linux limits another process")
+def test_a_front_for_which_there_is_no_descriptor_comes_back_when_there_is(serve: Launcher, tmp_path: Path) -> None:
+    service = start(serve, tmp_path, SCRIPT)
+    supervisor = psutil.Process(service.pid)
+    (front,) = [process for process in service.processes() if "front" in process.cmdline()]
+    before = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+    supervisor.rlimit(psutil.RLIMIT_NOFILE, (3, before[1]))
+    front.kill()
+    service.wait_log("The front cannot be started (Too many open files)")
+    supervisor.rlimit(psutil.RLIMIT_NOFILE, before)
+    service.wait_ready()
+    assert service.request("POST", "/score", b"abc").json() == {"size": 3}
+    assert [worker["id"] for worker in service.get("/status").json()["workers"]] == ["w1"]
+
+
 def test_an_open_address_without_keys_is_warned_of_once(serve: Launcher, tmp_path: Path) -> None:
     service = start(serve, tmp_path, SCRIPT, "--host", "0.0.0.0")  # noqa: S104 - that is the point
     warnings = [record for record in service.records if record["level"] == "warning"]

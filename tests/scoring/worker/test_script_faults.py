@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from fairlead_scoring.worker.exchange import Request
 from fairlead_scoring.worker.faults import ScriptFault, user_frames
 from fairlead_scoring.worker.script import load
+from fairlead_scoring.worker.step import Step
 
 from tests.scoring.worker.bench import Bench
 
@@ -99,6 +101,15 @@ def test_frames_begin_in_the_users_code_and_keep_what_lies_below(bench: Bench) -
     assert logged.startswith("run() raised KeyError: 'x'\nTraceback")
     assert logged.index("sibling.py") < logged.index("json/decoder.py") < logged.index("The above led to") < logged.rindex("score.py")
     assert "fairlead_scoring" not in logged
+
+
+def test_a_row_that_ends_the_process_fails_alone(bench: Bench) -> None:
+    head = "import fairlead_scoring, sys\ndef init(): pass\n@fairlead_scoring.batched(max_rows=8)\n"
+    source = head + "def run(data: list): return [sys.exit(1) if x < 0 else x for x in data]"
+    script = bench.load(source)
+    step = Step(script, script.contract(), bench.lines)
+    answers = step.answer([Request(b'{"data": [%d]}' % number, request_id=f"r{number}") for number in (1, -2, 3)])
+    assert [(answer.status, answer.failed) for answer in answers] == [(200, False), (500, True), (200, False)]
 
 
 def test_an_exception_that_is_its_own_cause_ends() -> None:

@@ -35,11 +35,11 @@ def facts(url: str, order: Input, columns: Optional[Sequence[str]]) -> Facts:
         schema = database.schema(_query(order))
         told = {name: type_named(kind) for name, kind in (order.options.get("types") or {}).items()}
         schema = pa.schema([(name, told.get(name) or schema.field(name).type) for name in taken(columns, schema.names, "The query's result")])
-        rows, bounds = database.rows(_query(order)), []
+        rows, bounds = _count(database, _query(order)), []
         rows_each = max(_LEAST, min(_MOST, -(-rows // _SHARDS)))
         unique = order.options.get("unique")
         if unique and rows > rows_each:
-            bounds = database.bounds(_query(order), str(unique), rows_each)
+            bounds = _bounds(database, _query(order), str(unique), rows_each)
     row_bytes = sum(max(1, _width(field.type)) for field in schema)
     return {"schema": schema_to_text(schema), "row_bytes": row_bytes, "options": dict(order.options), "rows": rows, "bounds": bounds, "rows_each": rows_each}
 
@@ -96,12 +96,6 @@ class _PostgreSQL:
         cursor = self._execute(f"SELECT * FROM ({query}) AS q LIMIT 0")  # noqa: S608 - as above
         return pa.schema([(column.name, self._type(column)) for column in cursor.description or ()])
 
-    def rows(self, query: str) -> int:
-        return int(self._execute(f"SELECT count(*) FROM ({query}) AS q").fetchone()[0])  # noqa: S608 - as above
-
-    def bounds(self, query: str, unique: str, each: int) -> List[Any]:
-        return _bounds(self._execute(_bounds_query(query, _name(unique), each)).fetchall(), unique)
-
     def tables(self, query: str, schema: pa.Schema, part: Range) -> Iterator[Parsed]:
         names = ", ".join(_name(name) for name in schema.names)
         wanted = part.applied(query, self._literal, _name)
@@ -111,6 +105,10 @@ class _PostgreSQL:
                 yield from _copied(copied, schema)
         except self._failed as fault:
             raise Unusable(f"The query broke off: {line_of(fault)}") from None
+
+    def fetch(self, statement: str) -> List[Tuple[Any, ...]]:
+        rows: List[Tuple[Any, ...]] = self._execute(statement).fetchall()
+        return rows
 
     def close(self) -> None:
         self._connection.close()
@@ -144,34 +142,34 @@ class _SQLite:
             raise Unusable(f"{path} cannot be opened as an SQLite database: {fault}.") from None
 
     def schema(self, query: str) -> pa.Schema:
-        cursor = self._execute(f"SELECT * FROM ({query}) AS q LIMIT {_SAMPLE}")  # noqa: S608 - the query is the user's own
-        names, rows = [column[0] for column in cursor.description], cursor.fetchall()
+        with _refusing("The query cannot be run"):
+            cursor = self._connection.execute(f"SELECT * FROM ({query}) AS q LIMIT {_SAMPLE}")  # noqa: S608 - the query is the user's own
+            names, rows = [column[0] for column in cursor.description], cursor.fetchall()
         columns = list(zip(*rows)) if rows else [() for _ in names]
         return pa.schema([(name, _type_of(values)) for name, values in zip(names, columns)])
 
-    def rows(self, query: str) -> int:
-        return int(self._execute(f"SELECT count(*) FROM ({query}) AS q").fetchone()[0])  # noqa: S608 - as above
-
-    def bounds(self, query: str, unique: str, each: int) -> List[Any]:
-        return _bounds(self._execute(_bounds_query(query, _name(unique), each)).fetchall(), unique)
-
     def tables(self, query: str, schema: pa.Schema, part: Range) -> Iterator[Parsed]:
         names = ", ".join(_name(name) for name in schema.names)
-        cursor = self._execute(f"SELECT {names} FROM ({part.applied(query, _literal, _name)}) AS r")  # noqa: S608 - as above
-        while True:
-            rows = cursor.fetchmany(AT_ONCE)
-            if not rows:
-                return
-            yield _typed(rows, schema)
+        with _refusing("The query broke off"):
+            cursor = self._connection.execute(f"SELECT {names} FROM ({part.applied(query, _literal, _name)}) AS r")  # noqa: S608 - as above
+            while rows := cursor.fetchmany(AT_ONCE):
+                yield _typed(rows, schema)
 
     def close(self) -> None:
         self._connection.close()
 
-    def _execute(self, statement: str) -> Any:
-        try:
-            return self._connection.execute(statement)
-        except sqlite3.Error as fault:
-            raise Unusable(f"The query cannot be run: {fault}.") from None
+    def fetch(self, statement: str) -> List[Tuple[Any, ...]]:
+        with _refusing("The query cannot be run"):
+            return self._connection.execute(statement).fetchall()
+
+
+@contextlib.contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """SQLite computes a row when it is fetched, so each may fail."""
+    try:
+        yield
+    except sqlite3.Error as fault:
+        raise Unusable(f"{what}: {fault}.") from None
 
 
 def _connected(url: str) -> Any:
@@ -208,8 +206,13 @@ def _bounds_query(query: str, column: str, each: int) -> str:
     return f"SELECT k, n, c FROM ({numbered}) AS r WHERE n % {each} = 0 OR c > 1 OR k IS NULL ORDER BY n"  # noqa: S608 - as above
 
 
-def _bounds(found: Sequence[Tuple[Any, int, int]], unique: str) -> List[Any]:
+def _count(database: Any, query: str) -> int:
+    return int(database.fetch(f"SELECT count(*) FROM ({query}) AS q")[0][0])  # noqa: S608 - as above
+
+
+def _bounds(database: Any, query: str, unique: str, each: int) -> List[Any]:
     """Numbers stay numbers, all else is text. Raises Unusable."""
+    found = database.fetch(_bounds_query(query, _name(unique), each))
     if any(count > 1 or key is None for key, _, count in found):
         raise Unusable(f"The option `unique` names {unique!r}, but a value of it occurs twice or is missing; name a column that is a key, or leave it out.")
     return [key if isinstance(key, (int, float)) else str(key) for key, _, _ in found]

@@ -100,8 +100,10 @@ def spawn(lock: int) -> int:
             command = json.load(file)["command"]
         output = os.open(os.path.join("log", "envoy.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.set_inheritable(lock, True)
-        pid = os.posix_spawn(command[0], command, dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)])
-        os.close(output)
+        try:
+            pid = os.posix_spawn(command[0], command, dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)])
+        finally:
+            os.close(output)
     except (OSError, ValueError, KeyError) as error:
         say(f"Envoy cannot be started: {error}")
         return 0

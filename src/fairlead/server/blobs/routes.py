@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, BinaryIO, cast
+from functools import partial
+from typing import Annotated, cast
 
 import anyio
 from fastapi import Header, Path, Request, Response
@@ -14,7 +14,7 @@ from fairlead.schemas.blobs import OFFSET_HEADER, Digests, Missing, NewUpload, U
 from fairlead.schemas.wire import Digest
 from fairlead.server.access import Contributor, Reader
 from fairlead.server.blobs import receiving, service
-from fairlead.server.blobs.ranges import Range, read_range
+from fairlead.server.blobs.ranges import answer_bytes
 from fairlead.server.context import Context, Parts
 from fairlead.server.routing import Router
 from fairlead.server.sessions import Reading, Writing
@@ -24,7 +24,6 @@ router = Router(prefix="/v1/workspaces/{workspace}", tags=["blobs"])
 UploadId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 Offset = Annotated[int, Header(alias=OFFSET_HEADER, ge=0, lt=2**62, description="The byte of the content that the body begins with.")]
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-_CHUNK = 256 * 1024
 
 
 @router.post("/blobs/missing")
@@ -45,15 +44,10 @@ def list_missing(access: Reader, session: Reading, body: Digests) -> Missing:
 def show_blob(access: Reader, session: Reading, parts: Parts, digest: Digest, request: Request) -> Response:
     """The bytes, or with `range: bytes=…` a part of them. Not checked on the way: the caller compares the digest."""
     size = service.size_of(session, access.workspace_id, digest)
-    headers = {"etag": f'"{digest}"', "accept-ranges": "bytes", "cache-control": "private, max-age=31536000, immutable"}
+    headers = {"etag": f'"{digest}"', "cache-control": "private, max-age=31536000, immutable"}
     if f'"{digest}"' in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    part = read_range(request.headers.get("range"), size)
-    headers["content-length"] = str(part.end - part.start)
-    if part.is_part:
-        headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{size}"
-    stream = parts.store.open(digest, part.start)  # before the answer begins: what is missing in the store is a problem, not a cut body
-    return StreamingResponse(_pieces(stream, part), 206 if part.is_part else 200, headers, "application/octet-stream")
+        return Response(status_code=304, headers={**headers, "accept-ranges": "bytes"})
+    return answer_bytes(partial(parts.store.open, digest), size, request.headers.get("range"), headers)
 
 
 @router.post("/uploads", status_code=201, responses={200: {"model": Upload, "description": "The workspace has it, or it goes on."}})
@@ -102,11 +96,3 @@ def _threads(request: Request) -> anyio.CapacityLimiter:
     if not hasattr(state, "upload_threads"):
         state.upload_threads = anyio.CapacityLimiter(receiving.AT_ONCE)
     return cast(anyio.CapacityLimiter, state.upload_threads)
-
-
-def _pieces(stream: BinaryIO, part: Range) -> Iterator[bytes]:
-    left = part.end - part.start
-    with stream:
-        while left and (piece := stream.read(min(left, _CHUNK))):
-            yield piece
-            left -= len(piece)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -11,6 +11,7 @@ from fairlead.errors import BlobNotFound, QuotaExceeded, UploadNotFound
 from fairlead.schemas.blobs import NewUpload
 from fairlead.server.access import Access
 from fairlead.server.clock import now
+from fairlead.server.db import slices
 from fairlead.server.ids import new_id
 from fairlead.server.tables.access import WorkspaceRow
 from fairlead.server.tables.blobs import UploadRow, WorkspaceBlobRow
@@ -18,9 +19,10 @@ from fairlead.server.tables.blobs import UploadRow, WorkspaceBlobRow
 
 def list_missing(session: Session, workspace_id: str, digests: Sequence[str]) -> list[str]:
     """Those that the workspace has not uploaded, whatever the store holds for others."""
-    owned = select(WorkspaceBlobRow.digest).where(WorkspaceBlobRow.workspace_id == workspace_id, WorkspaceBlobRow.digest.in_(digests))
-    there = set(session.scalars(owned))
-    return [digest for digest in dict.fromkeys(digests) if digest not in there]
+    wanted = list(dict.fromkeys(digests))
+    owned = select(WorkspaceBlobRow.digest).where(WorkspaceBlobRow.workspace_id == workspace_id)
+    there = {digest for part in slices(wanted) for digest in session.scalars(owned.where(WorkspaceBlobRow.digest.in_(part)))}
+    return [digest for digest in wanted if digest not in there]
 
 
 def size_of(session: Session, workspace_id: str, digest: str) -> int:
@@ -82,11 +84,6 @@ def own(session: Session, workspace_id: str, sizes: Mapping[str, int]) -> set[st
 
 def forget_upload(session: Session, upload_id: str) -> None:
     session.execute(delete(UploadRow).where(UploadRow.id == upload_id))
-
-
-def owned_digests(session: Session) -> Iterator[str]:
-    """Of all workspaces: what a sweep of the store must not touch."""
-    yield from session.scalars(select(WorkspaceBlobRow.digest).distinct().execution_options(yield_per=10_000))
 
 
 def _refuse_too_much(session: Session, workspace: WorkspaceRow, size: int) -> None:

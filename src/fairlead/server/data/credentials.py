@@ -82,7 +82,9 @@ def _finished(url: Url, plain: dict[str, Any]) -> dict[str, Any]:
     if url.kind == "azure-blob":
         return ({"account_name": account_of(url)} if account_of(url) and "connection_string" not in plain else {}) | plain
     if url.kind == "s3" and "region" in plain:
-        return {name: value for name, value in plain.items() if name != "region"} | {"client_kwargs": {"region_name": plain["region"]}}
+        return {name: value for name, value in plain.items() if name != "region"} | {
+            "client_kwargs": {**plain.get("client_kwargs", {}), "region_name": plain["region"]}
+        }
     return {"headers": {**plain.get("headers", {}), **_authorization(plain)}} if url.kind == "http" else plain
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from fairlead.errors import UsageError
 from fairlead.places import make_private
@@ -18,14 +17,12 @@ from fairlead.schemas.wire import Page
 from fairlead.server import audit
 from fairlead.server.access import Access
 from fairlead.server.blobs import service as blobs
-from fairlead.server.blobs.ranges import Range, read_range
+from fairlead.server.blobs.ranges import answer_bytes
 from fairlead.server.context import Context
 from fairlead.server.data.ground import ground_of
 from fairlead.server.data.resolving import Located, credentials_of, locate, locate_all
 from fairlead.server.data.shelf import Found, Shelf, is_shown
 from fairlead.server.paging import Paging, cursor_of
-
-_CHUNK = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -136,21 +133,7 @@ def _is_of(located: Located, path: str) -> bool:
 
 def stream(shelf: Shelf, path: str, asked: str | None) -> Response:
     """The bytes of one file, or the part that `range` asked for. Raises NotFound."""
-    size = shelf.file(path).size
-    part = read_range(asked, size)
-    headers = {"accept-ranges": "bytes", "content-length": str(part.end - part.start)}
-    if part.is_part:
-        headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{size}"
-    opened = shelf.open(path, part.start)  # before the answer begins: what is missing is a problem, not a cut body
-    return StreamingResponse(_pieces(opened, part), 206 if part.is_part else 200, headers, "application/octet-stream")
-
-
-def _pieces(stream: BinaryIO, part: Range) -> Iterator[bytes]:
-    left = part.end - part.start
-    with stream:
-        while left and (piece := stream.read(min(left, _CHUNK))):
-            yield piece
-            left -= len(piece)
+    return answer_bytes(partial(shelf.open, path), shelf.file(path).size, asked)
 
 
 def shelf_of(parts: Context, workspace_id: str, located: Located) -> Shelf:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from fairlead.errors import Conflict, FairleadError, NotFound, StoreUnavailable, UsageError
+from fairlead.places import discard
 from fairlead.schemas.data_urls import MAGIC, SQL, Url, base_of
 from fairlead.stores.retrying import act_once, persist
 
@@ -154,7 +155,7 @@ def _connect(url: Url, options: Mapping[str, Any]) -> tuple[Any, str]:
 def _write_beside(place: Path, path: str, stream: BinaryIO, size: int, *, overwrite: bool) -> None:
     new = place.with_name(f".{place.name}.{secrets.token_hex(6)}")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(place.parent, path)
         with new.open("xb") as sink:
             _copy(stream, sink, size, path)
             sink.flush()
@@ -168,7 +169,14 @@ def _write_beside(place: Path, path: str, stream: BinaryIO, size: int, *, overwr
     except OSError as fault:
         raise StoreUnavailable(f"{path} cannot be written ({fault.strerror}); see to the disk and the rights of the datastore's folder.") from fault
     finally:
-        new.unlink(missing_ok=True)
+        discard(new)
+
+
+def _make_folder(folder: Path, path: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{path} cannot be made: a part of it is a file; give another name.") from None
 
 
 def _copy(stream: BinaryIO, sink: Any, size: int, path: str) -> None:

@@ -25,7 +25,7 @@ from fairlead.server.making.plans import Plan
 from fairlead.server.making.provision import Locked, Pinned
 from fairlead.server.means import Means
 from fairlead.server.tables.images import ImageRow
-from fairlead.server.work import DONE, After, Done
+from fairlead.server.work import DONE, After, Done, pause_after
 
 BUILT = FaultPoint("images.build.built", "an image is in the store, and its record does not know")
 TAKEN = FaultPoint("images.build.taken", "an image's contents are the workspace's, and its record does not know")
@@ -138,7 +138,7 @@ class Imaging:
             if isinstance(error, Unavailable) and not isinstance(error, StoreFull) and row.tries < MOST_TRIES:
                 row.tries += 1
                 _say(row, row.stage or "image", str(error)[:1000])
-                return After(min(LONGEST_PAUSE, 2.0**row.tries))
+                return After(pause_after(row.tries, LONGEST_PAUSE))
             failure = _failure(row.stage or "image", error)
             _say(row, failure.stage, failure.message)
             row.state, row.failure = "failed", failure.model_dump(mode="json")

@@ -28,7 +28,7 @@ from fairlead.server.jobs.place import ENDED, Place
 from fairlead.server.leases import Lease, LeaseLost, Leases
 from fairlead.server.means import Means
 from fairlead.server.tables.jobs import JobRow, JobRunRow
-from fairlead.server.work import DONE, After, Done
+from fairlead.server.work import DONE, After, Done, pause_after
 from fairlead.stores import Store
 
 ADMITTED = FaultPoint("jobs.run.admitted", "a job may start, and its folder is not there yet")
@@ -159,7 +159,7 @@ class Driving:
                 run.tries += 1
                 job.message = str(error)[:1000]
                 events.touch(job)
-                return After(min(LONGEST_PAUSE, 2.0**run.tries))
+                return After(pause_after(run.tries, LONGEST_PAUSE))
             cause = type(error).problem_type().rpartition(":")[2] if isinstance(error, FairleadError) else "driver-not-started"
             end(session, job, JobState.FAILED, failure=JobFailure(stage="starting", cause=cause, message=str(error)))
             SEEN.reach()
@@ -186,7 +186,8 @@ class Driving:
                 observing.note_event(session, found, each)
             row.events_read = offset
             observing.note_progress(session, found, progress)
-            outcome = After(WATCH) if alive else self._over(session, found, row, place)
+            has_more = place.events_since(offset)[1] > offset
+            outcome = After(WATCH if alive else 0.0) if alive or has_more else self._over(session, found, row, place)
             SEEN.reach()
         return outcome
 

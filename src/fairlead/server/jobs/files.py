@@ -25,6 +25,7 @@ from fairlead.server.jobs.place import Place
 from fairlead.server.jobs.places import STORES, path_of, scheme_of
 from fairlead.server.paging import Paging, cursor_of
 from fairlead.server.tables.jobs import JobRow
+from fairlead.stores.walking import plain_files
 
 T = TypeVar("T")
 MANIFEST = "_manifest.json"
@@ -34,7 +35,7 @@ LARGEST_MANIFEST = 256 << 20
 def list_logs(parts: Context, job: JobRow, paging: Paging) -> Page[JobLog]:
     """By path."""
     root = _place(parts, job).logs
-    found = [JobLog(path=each.relative_to(root).as_posix(), size=told.st_size, updated_at=_time(told)) for each, told in _files(root)]
+    found = [JobLog(path=each.relative_to(root).as_posix(), size=told.st_size, updated_at=_time(told)) for each, told in sorted(plain_files(root))]
     return _page(found, paging)
 
 
@@ -110,7 +111,7 @@ def _lying(answers: Answers) -> Iterator[OutputPart]:
     """Of a program's answers that the server keeps: whatever it wrote."""
     if answers.job.kind != "program" or answers.folder is None:
         return
-    for each, told in _files(answers.folder):
+    for each, told in sorted(plain_files(answers.folder)):
         yield OutputPart(kind="part", path=each.relative_to(answers.folder).as_posix(), bytes=told.st_size)
 
 
@@ -143,18 +144,6 @@ def _inside(root: Path, path: str, absent: str) -> Path:
     except (OSError, ValueError, RuntimeError):
         pass  # too long, a NUL, a loop of links
     raise NotFound(absent)
-
-
-def _files(root: Path) -> list[tuple[Path, os.stat_result]]:
-    """Plain files below it, by path; links are left out."""
-    found = []
-    for folder, _, names in os.walk(root):
-        for name in names:
-            each = Path(folder, name)
-            told = each.lstat()
-            if stat.S_ISREG(told.st_mode):
-                found.append((each, told))
-    return sorted(found)
 
 
 def _page(found: list[T], paging: Paging) -> Page[T]:

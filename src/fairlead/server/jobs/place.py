@@ -15,6 +15,7 @@ from typing import Any
 
 from fairlead_scoring.batch import job as contract
 
+from fairlead.schemas.storable import made_storable
 from fairlead.targets.files import check_handle, is_held, read_json, write_json, write_whole
 
 ENDED = {"succeeded", "failed", "canceled"}
@@ -55,17 +56,19 @@ class Place:
     @property
     def progress(self) -> dict[str, Any]:
         """Empty until a driver has said something."""
-        return read_json(self.folder / contract.PROGRESS)
+        said: dict[str, Any] = made_storable(read_json(self.folder / contract.PROGRESS))
+        return said
 
     def events_since(self, offset: int) -> tuple[list[dict[str, Any]], int]:
-        """Whole lines, and where the next one begins."""
+        """Whole lines, and where the next one begins; one that is longer than what is read at once is passed over, piece by piece."""
         try:
             with (self.folder / contract.EVENTS).open("rb") as file:
                 file.seek(offset)
                 said = file.read(MOST_EVENTS)
         except OSError:
             return [], offset
-        whole = said[: said.rfind(b"\n") + 1]
+        end = said.rfind(b"\n") + 1
+        whole = said if len(said) == MOST_EVENTS and not end else said[:end]
         return list(_parsed(whole)), offset + len(whole)
 
     def last_lines(self, most: int = 50) -> list[str]:
@@ -73,7 +76,8 @@ class Place:
         try:
             with self.driver_log.open("rb") as file:
                 file.seek(max(0, self.driver_log.stat().st_size - 64_000))
-                return file.read().decode(errors="replace").splitlines()[-most:]
+                lines: list[str] = made_storable(file.read().decode(errors="replace").splitlines()[-most:])
+                return lines
         except OSError:
             return []
 
@@ -106,7 +110,7 @@ def _parsed(lines: bytes) -> Iterator[dict[str, Any]]:
         except ValueError:
             continue
         if isinstance(said, dict):
-            yield said
+            yield made_storable(said)
 
 
 def _size(path: Path) -> int:

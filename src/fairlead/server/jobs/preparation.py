@@ -26,7 +26,7 @@ from fairlead.server.making.plans import Plan
 from fairlead.server.making.provision import Pinned
 from fairlead.server.means import Means
 from fairlead.server.tables.jobs import JobRow, JobRunRow
-from fairlead.server.work import DONE, After, Done
+from fairlead.server.work import DONE, After, Done, pause_after
 from fairlead.stores import Store
 
 PACKED = FaultPoint("jobs.prepare.packed", "a bundle is stored, and its job does not know")
@@ -144,7 +144,7 @@ class JobPreparation:
             if isinstance(error, Unavailable) and not isinstance(error, StoreFull) and job.tries < MOST_TRIES:
                 job.tries += 1
                 _say(job, str(error)[:1000])
-                return After(min(LONGEST_PAUSE, 2.0**job.tries))
+                return After(pause_after(job.tries, LONGEST_PAUSE))
             end(session, job, JobState.FAILED, failure=_failure(job, error))
             NOTED.reach()
         return DONE

@@ -25,14 +25,17 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from fairlead.errors import Conflict, DigestMismatch, UsageError
+from fairlead.places import discard
 from fairlead.stores.durable import flush_folder
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 KEY = "key.json"
 DATA_INDEX = "data.json"
-LARGEST_TEXT = 16 << 20  # bytes of manifest, index or key
+LARGEST_KEY = 1 << 20  # bytes
+LARGEST_TEXT = 1 << 30  # bytes of manifest or index: of some millions of contents
 CHUNK = 1 << 20
+_LARGEST = {MANIFEST: LARGEST_TEXT, DATA_INDEX: LARGEST_TEXT, KEY: LARGEST_KEY}
 _NAME = re.compile(r"tables/[a-z][a-z0-9_]{0,62}\.jsonl|blobs/[0-9a-f]{64}|data/[0-9]{10}|data\.json|key\.json|manifest\.json")
 
 
@@ -74,7 +77,12 @@ class Writer:
         self.members[name] = Member(size=size, sha256=hashed.digest)
 
     def add_text(self, name: str, text: str) -> None:
+        """Raises UsageError for one that nobody could read back."""
         content = text.encode()
+        if len(content) > _LARGEST[name]:
+            raise UsageError(
+                f"{name} of this backup would have {len(content):,} bytes, and {_LARGEST[name]:,} are the most that are read back; leave contents out."
+            )
         self.add(name, io.BytesIO(content), len(content))
 
     def finish(self, manifest: Manifest) -> None:
@@ -124,13 +132,13 @@ class Reader:
             raise self._refused(f"it cannot be read ({error})") from error
 
     def _read(self, hashed: _Hashing, *, keep: bool) -> bytes:
-        text = b""
+        kept: list[bytes] = []
         try:
             while chunk := hashed.read(CHUNK):
-                text = text + chunk if keep else b""
+                kept += [chunk] if keep else []
         except (tarfile.TarError, OSError) as error:
             raise self._refused(f"it cannot be read ({error})") from error
-        return text
+        return b"".join(kept)
 
     def _refuse_strange(self, each: tarfile.TarInfo, seen: set[str]) -> None:
         shown = each.name[:80]
@@ -140,7 +148,7 @@ class Reader:
             raise self._refused(f"{shown!r} in it is none of a backup's files")
         if each.name in seen:
             raise self._refused(f"{shown!r} is in it twice")
-        if each.name in (MANIFEST, KEY, DATA_INDEX) and each.size > LARGEST_TEXT:
+        if each.name in _LARGEST and each.size > _LARGEST[each.name]:
             raise self._refused(f"{shown!r} has {each.size} bytes")
 
     def _read_manifest(self, text: bytes) -> Manifest:
@@ -183,7 +191,7 @@ def whole_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror or error}); name a file where there is room and you may write.") from error
     finally:
-        beside.unlink(missing_ok=True)
+        discard(beside)
 
 
 class _Hashing(io.RawIOBase):

@@ -6,14 +6,15 @@ import json
 import os
 import secrets
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from fairlead.errors import StoreUnavailable, UsageError
+from fairlead.places import discard
 from fairlead.server.maintenance.archive import DATA_INDEX, Reader, Writer
 from fairlead.stores.durable import flush_folder
+from fairlead.stores.walking import plain_files
 
 
 def has_files(folder: Path) -> bool:
@@ -49,10 +50,7 @@ def restore(folder: Path, reader: Reader) -> int:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Plain ones; links are left out, and files that are on their way."""
-    for above, _, names in os.walk(folder):
-        for each in (Path(above, name) for name in names if not name.startswith(".")):
-            if stat.S_ISREG(each.lstat().st_mode):
-                yield each
+    return (path for path, _ in plain_files(folder) if not path.name.startswith("."))
 
 
 def _places(folder: Path, index: bytes) -> dict[str, Path]:
@@ -80,4 +78,4 @@ def _lay(place: Path, stream: BinaryIO) -> None:
     except OSError as fault:
         raise StoreUnavailable(f"{place} cannot be written ({fault.strerror}); see to the disk, and restore again.") from fault
     finally:
-        new.unlink(missing_ok=True)
+        discard(new)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select, table
 from sqlalchemy import column as named
 
-from fairlead.errors import FairleadError, InvalidTree
+from fairlead.errors import InvalidTree
 from fairlead.stores import Store, parse
 from fairlead.stores.trees import LARGEST_MANIFEST
 
@@ -119,10 +119,6 @@ def marks(connection: Connection, store: Store) -> set[str]:
             followed.add(need.digest)
             found.update(contents_of(store, need))
     return found
-
-
-def unreadable(error: FairleadError) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _asked(root: Root) -> Select[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from fairlead.bundles import open_bundle
 from fairlead.environments.building import Builder
 from fairlead.stores import Store, lay_down
 from fairlead.stores.trees import LARGEST_MANIFEST, Tree, parse
+from fairlead.targets.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,7 @@ class Caches:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}-{name}"
         if not path.exists():
-            with os.fdopen(os.open(beside := path.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(content)
-            beside.replace(path)
+            write_whole(path, content)
         return path
 
     def forget_private(self, handle: str) -> None:

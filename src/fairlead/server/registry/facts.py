@@ -10,6 +10,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from fairlead.schemas.models import Lineage
+from fairlead.server.db import slices
 from fairlead.server.tables.registry import LONGEST_VALUE, ModelLabelRow, ModelMetricRow, ModelVersionRow
 
 TAG, PROPERTY, DATASET = "tag", "property", "dataset"
@@ -32,9 +33,9 @@ def add(session: Session, row: ModelVersionRow) -> None:
 
 
 def forget(session: Session, version_ids: Iterable[str]) -> None:
-    ids = list(version_ids)
-    session.execute(delete(ModelLabelRow).where(ModelLabelRow.version_id.in_(ids)))
-    session.execute(delete(ModelMetricRow).where(ModelMetricRow.version_id.in_(ids)))
+    for part in slices(list(version_ids)):
+        session.execute(delete(ModelLabelRow).where(ModelLabelRow.version_id.in_(part)))
+        session.execute(delete(ModelMetricRow).where(ModelMetricRow.version_id.in_(part)))
 
 
 def searchable(value: str) -> str:

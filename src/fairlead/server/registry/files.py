@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -12,11 +12,10 @@ from fairlead.errors import InvalidTree, UsageError
 from fairlead.schemas.models import TreeFile
 from fairlead.schemas.wire import Page
 from fairlead.server.context import Context
+from fairlead.server.db import slices
 from fairlead.server.paging import Paging, cursor_of
 from fairlead.server.tables.blobs import WorkspaceBlobRow
 from fairlead.stores import Tree, parse
-
-_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,12 @@ def _refuse_strange(session: Session, workspace_id: str, tree: Tree) -> None:
     """A tree may name any digest: without this check a deployed model could hold what only another workspace may read."""
     if not tree.files:
         raise InvalidTree("This tree holds no files, so it is no model.")
-    sizes = {digest: size for part in _parts_of(list(tree.blobs)) for digest, size in _owned(session, workspace_id, part).items()}
+    sizes = {digest: size for part in slices(list(tree.blobs)) for digest, size in _owned(session, workspace_id, part).items()}
     for file in tree.files:
         if file.sha256 not in sizes:
             raise UsageError(f"The content of {file.path} ({file.sha256}) is not in this workspace; upload it first.")
         if file.size != sizes[file.sha256]:
             raise InvalidTree(f"The tree says {file.path} has {file.size} bytes, and its content has {sizes[file.sha256]}; upload the folder again.")
-
-
-def _parts_of(digests: Sequence[str]) -> Iterator[Sequence[str]]:
-    yield from (digests[start : start + _AT_ONCE] for start in range(0, len(digests), _AT_ONCE))
 
 
 def _owned(session: Session, workspace_id: str, digests: Sequence[str]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from fairlead.schemas.models import Use
 from fairlead.schemas.wire import Page
 from fairlead.server import faults
 from fairlead.server.clock import now
+from fairlead.server.db import slices
 from fairlead.server.ids import new_id
 from fairlead.server.paging import Paging, page
 from fairlead.server.registry import history, names
@@ -72,7 +73,7 @@ def of(session: Session, version_id: str) -> Sequence[ModelUseRow]:
 
 def names_of(session: Session, version_ids: Sequence[str]) -> list[str]:
     """Of whatever uses one of these versions now, such as `service churn-api`."""
-    return sorted({f"{use.kind} {use.name}" for use in session.scalars(_current(version_ids))})
+    return sorted({f"{use.kind} {use.name}" for part in slices(version_ids) for use in session.scalars(_current(part))})
 
 
 def list_uses(session: Session, column: InstrumentedAttribute[str], of_id: str, paging: Paging, *, current: bool | None) -> Page[Use]:

@@ -86,9 +86,8 @@ def _pieces(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _is_since(line: str, since: datetime) -> bool:
-    """A line without a time belongs to the one before it; it is shown."""
+    """A line without a time, or one without a zone, belongs to the one before it; it is shown."""
     try:
-        at = datetime.fromisoformat(json.loads(line)["time"])
+        return datetime.fromisoformat(json.loads(line)["time"]) >= since
     except (ValueError, KeyError, TypeError):
         return True
-    return at >= since

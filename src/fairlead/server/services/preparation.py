@@ -28,7 +28,7 @@ from fairlead.server.means import Means
 from fairlead.server.services import revisions, usage, wanting
 from fairlead.server.tables.images import ImageRow
 from fairlead.server.tables.services import RevisionRow, ServiceRow
-from fairlead.server.work import DONE, After, Done
+from fairlead.server.work import DONE, After, Done, pause_after
 
 PACKED = FaultPoint("services.prepare.packed", "a bundle is stored, and its revision does not know")
 BUILT = FaultPoint("services.prepare.built", "an environment is built, and its revision does not know")
@@ -187,7 +187,7 @@ class Preparation:
         with self._recording(lease) as (session, found):
             if isinstance(error, Unavailable) and not isinstance(error, StoreFull) and found.tries < MOST_TRIES:
                 found.tries += 1
-                return After(min(LONGEST_PAUSE, 2.0**found.tries))
+                return After(pause_after(found.tries, LONGEST_PAUSE))
             service = _service(session, found)
             if found.state == "pending":
                 revisions.fail(session, service, found, _failure(found, error))

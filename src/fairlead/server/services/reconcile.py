@@ -6,7 +6,7 @@ A step is short: the target is asked or told, nothing is waited for. Between ste
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, or_, select
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, defer
 
 from fairlead.errors import FairleadError
 from fairlead.schemas.services import Failure
+from fairlead.schemas.storable import made_storable
 from fairlead.server.accounts.secrets import open_secrets
 from fairlead.server.clock import now
 from fairlead.server.faults import FaultPoint
@@ -23,7 +24,7 @@ from fairlead.server.services import endpoints, events, revisions, usage
 from fairlead.server.services.workload import Wanted, workload
 from fairlead.server.tables.access import WorkspaceRow
 from fairlead.server.tables.services import EndpointRow, RevisionRow, ServiceRow
-from fairlead.server.work import DONE, After, Done
+from fairlead.server.work import DONE, After, Done, pause_after
 from fairlead.targets import types
 from fairlead.targets.types import Observation, State, Target
 
@@ -76,7 +77,7 @@ class Upkeep:
             return self._apply(lease, rows, target)
         if rows.service.applied_generation == 0:
             return DONE  # nothing runs, and preparing the first revision makes this due again
-        return self._watch(lease, rows, target.observe(rows.service.handle))
+        return self._watch(lease, rows, _storable(target.observe(rows.service.handle)))
 
     def _may_take(self) -> ColumnElement[bool]:
         """Also one without a place, to end it before it ever had one."""
@@ -184,7 +185,7 @@ class Upkeep:
             events.note(session, service, "unhealthy", seen.message or "No worker can answer.")
 
     def _start_again(self, session: Session, service: ServiceRow, seen: Observation) -> None:
-        pause = 0.0 if service.tries == 0 else min(LONGEST_PAUSE, 2.0 ** (service.tries - 1))
+        pause = 0.0 if service.tries == 0 else pause_after(service.tries - 1, LONGEST_PAUSE)
         why = seen.message or "It ended by itself."
         service.tries += 1
         service.state, service.message = State.UNHEALTHY.value, f"{why} It is started again{f' in {pause:.0f} s' if pause else ''}."
@@ -223,6 +224,14 @@ def _rows(session: Session, service: ServiceRow) -> _Rows:
     chosen = select(RevisionRow).where(RevisionRow.service_id == service.id, RevisionRow.number.in_(numbers)).options(defer(RevisionRow.recipe))
     found = {row.number: row for row in session.scalars(chosen)}
     return _Rows(service=service, wanted=found[service.wanted_revision], serving=found.get(service.serving_revision or 0))
+
+
+def _storable(seen: Observation) -> Observation:
+    """It repeats what scripts said."""
+    if not seen.message and seen.failure is None:
+        return seen
+    failure = seen.failure and replace(seen.failure, message=made_storable(seen.failure.message), log_lines=tuple(made_storable(seen.failure.log_lines)))
+    return replace(seen, message=made_storable(seen.message), failure=failure)
 
 
 def _is_tried(service: ServiceRow, seen: Observation) -> bool:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.targets.checking import endpoint_of
-from fairlead.targets.files import check_handle, is_held, not_written, read_json, write_json
+from fairlead.targets.files import check_handle, is_held, locked, not_written, read_json, write_json
 
 LONGEST_SOCKET = 100  # bytes; as fairlead_scoring.supervisor.control_socket has it
 
@@ -83,16 +83,10 @@ class Place:
         try:
             for folder in (self.folder, self.log.parent, self.inputs, self.socket.parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = os.open(self.folder / "changing.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with locked(self.folder / "changing.lock"):
+                yield
         except OSError as error:
             raise not_written(self.folder, error) from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        except OSError as error:
-            raise not_written(self.folder, error) from error
-        finally:
-            os.close(fd)
 
     def lock(self) -> int | None:
         """A descriptor that makes its holder the one who runs the service; None when somebody does."""

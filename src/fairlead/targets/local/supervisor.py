@@ -41,7 +41,6 @@ def start(place: Place, lock_fd: int) -> int:
         )
     finally:
         os.close(output)
-        os.close(lock_fd)
     process.returncode = 0  # it outlives this program; while that lives, Reaper sees to it
     return process.pid
 

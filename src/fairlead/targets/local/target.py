@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 from fairlead.errors import BootFailure
 from fairlead.targets import ports
 from fairlead.targets.checking import check_address
-from fairlead.targets.files import write_json
+from fairlead.targets.files import HANDLE, write_json
 from fairlead.targets.lines import Filter
 from fairlead.targets.local import log, observing, supervisor, wanted
 from fairlead.targets.local.place import Kept, Place
@@ -78,9 +79,7 @@ class LocalTarget:
 
     def handles(self) -> list[str]:
         """Services that are wanted here or still run, whoever started them."""
-        services = self._root / "services"
-        found = [Place(self._root, folder.name) for folder in sorted(services.iterdir())] if services.is_dir() else []
-        return [place.handle for place in found if (kept := place.kept) is not None and (kept.is_wanted or place.is_running)]
+        return [place.handle for place in self._places() if (kept := place.kept) is not None and (kept.is_wanted or place.is_running)]
 
     def resume(self) -> list[str]:
         """Start again what should run and does not, after a reboot. Their handles."""
@@ -140,17 +139,24 @@ class LocalTarget:
         )
 
     def _taken_ports(self, but: Place) -> set[int]:
-        folders = (self._root / "services").iterdir()
-        return {kept.port for folder in folders if folder != but.folder and (kept := Place(self._root, folder.name).kept) is not None}
+        return {kept.port for place in self._places() if place.handle != but.handle and (kept := place.kept) is not None}
+
+    def _places(self) -> list[Place]:
+        """What else lies there, such as lost+found or .DS_Store, is nobody's."""
+        services = self._root / "services"
+        return [Place(self._root, folder.name) for folder in sorted(services.iterdir()) if HANDLE.fullmatch(folder.name)] if services.is_dir() else []
 
     def _start(self, place: Place, kept: Kept) -> None:
         lock_fd = supervisor.lock(place, ENDS_WITHIN)
         if lock_fd is None:
             raise _still_runs(place)
-        place.keep(kept)
-        shutil.rmtree(place.work, ignore_errors=True)
-        place.report.unlink(missing_ok=True)
-        self._reaper.add(supervisor.start(place, lock_fd))
+        try:
+            place.keep(kept)
+            shutil.rmtree(place.work, ignore_errors=True)
+            place.report.unlink(missing_ok=True)
+            self._reaper.add(supervisor.start(place, lock_fd))
+        finally:
+            os.close(lock_fd)  # the supervisor has it, or nobody
 
     def _await_end(self, place: Place) -> None:
         if not supervisor.wait_until_gone(place, ENDS_WITHIN):

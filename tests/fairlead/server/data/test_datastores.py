@@ -12,6 +12,8 @@ from fairlead.client import access, data
 from fairlead.client.transport import Transport
 from fairlead.errors import Conflict, Forbidden, InUse, NotFound, StoreUnavailable, UsageError
 from fairlead.schemas.data import BUILTIN, DatasetDefinition, NewDatasetVersion, NewDatastore
+from fairlead.schemas.data_urls import read_url
+from fairlead.server.data.credentials import options_of
 from tests.control_plane import ControlPlane
 from tests.fairlead.server.accounts.people import speaking_as
 from tests.fairlead.server.data.putting import put, read
@@ -51,6 +53,24 @@ def test_every_workspace_has_one(owner: Transport, tmp_path: Path) -> None:
     assert [(each.path, each.size) for each in data.each_store_file(owner, BUILTIN)] == [("raw/a b.csv", 0), ("raw/z/.hidden", 1)]
     assert [each.path for each in data.each_store_file(owner, BUILTIN, "raw/*.csv")] == ["raw/a b.csv"]
     assert not list(Path(str(made.url)).parent.glob(".a b.csv*"))
+
+
+def test_a_file_is_no_folder_for_another(owner: Transport, tmp_path: Path) -> None:
+    put(owner, BUILTIN, "plain", b"1")
+    for path in ("plain/b.csv", "plain/b/c.csv"):
+        for overwrite in (False, True):
+            with pytest.raises(UsageError, match=rf"{path} cannot be made: a part of it is a file"):
+                put(owner, BUILTIN, path, b"2", overwrite=overwrite)
+    assert read(owner, BUILTIN, "plain", tmp_path) == b"1"
+    with pytest.raises(UsageError, match="cannot be written"):
+        data.fetch_store_file(owner, BUILTIN, "plain", tmp_path / "fetched" / "deeper")
+
+
+def test_what_is_said_beside_a_region_is_kept() -> None:
+    said = {"region": "eu-west-1", "client_kwargs": {"verify": "/etc/ca.pem"}}
+    options = options_of(read_url("s3://bucket"), said)
+    assert options == {"client_kwargs": {"verify": "/etc/ca.pem", "region_name": "eu-west-1"}}
+    assert options_of(read_url("s3://bucket"), options) == options
 
 
 def test_paths_do_not_lead_out(owner: Transport, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A driver that scores nothing, and keeps to the contract of the place (`fairlead_scoring.batch.job`): `python fake_driver.py batch PLACE`.
 
 What it does, the order's variables say: SHARDS, PAUSE (seconds a shard takes), DIE_AT (a shard after which it kills itself; DIES: how often), DIE_FIRST,
-FAIL (a message), SHOW (a secret whose content becomes the answer).
+FAIL (a message, with escapes), NOTES (how many events it has at its end), SHOW (a secret whose content becomes the answer).
 """
 
 from __future__ import annotations
@@ -42,8 +42,12 @@ class Driver:
                 return 0
             self.score(number)
         if "FAIL" in self.said:
-            self.tell("failed", failure={"cause": "init-raised", "message": self.said["FAIL"], "log_lines": ["Traceback", self.said["FAIL"]]})
+            said = self.said["FAIL"].encode().decode("unicode_escape")
+            self.note("node-preempted", message=said, share=float("nan"))
+            self.tell("failed", failure={"cause": "init-raised", "message": said, "log_lines": ["Traceback", said]})
             return 1
+        for _ in range(int(self.said.get("NOTES", "0"))):
+            self.note("node-preempted", message="x" * 20_000)
         self.tell("publishing")
         self.publish()
         self.tell("succeeded", output=str(self.output))

@@ -86,6 +86,30 @@ def test_what_a_driver_says_of_a_failure_is_told(owner: Transport, code: Code) -
     assert job.failure.log_lines[0] == "Traceback"
 
 
+def test_words_of_a_driver_that_no_database_takes_are_told_all_the_same(owner: Transport, code: Code) -> None:
+    job = over(owner, asked(owner, new_job(code, "strange", variables={"FAIL": r"no column 'a\0b', caf\udce9"})).id)
+    assert job.failure is not None
+    assert (job.state, job.failure.message) == (JobState.FAILED, "no column 'a\ufffdb', caf\ufffd")
+    assert "NodePreempted" in events_of(owner, "strange")
+
+
+def test_of_a_driver_that_has_much_to_say_at_its_end_nothing_is_lost(owner: Transport, code: Code) -> None:
+    job = over(owner, asked(owner, new_job(code, "talkative", variables={"NOTES": "400", "SHARDS": "1"})).id)
+    assert job.state is JobState.SUCCEEDED
+    assert events_of(owner, "talkative").count("NodePreempted") == 400
+
+
+def test_a_line_that_is_longer_than_what_is_read_at_once_is_passed_over(tmp_path: Path) -> None:
+    place = Place(tmp_path, "job-1")
+    place.make()
+    (place.folder / "events.jsonl").write_bytes(b'{"event": "long' + b"x" * (3 << 20) + b'"}\n{"event": "short"}\n')
+    offset, found = 0, []
+    for _ in range(5):
+        said, offset = place.events_since(offset)
+        found += [each["event"] for each in said]
+    assert found == ["short"]
+
+
 def test_a_running_job_is_cancelled_within_seconds(owner: Transport, code: Code) -> None:
     asked(owner, new_job(code, "unwanted", variables=SLOW))
     running(owner, "unwanted")

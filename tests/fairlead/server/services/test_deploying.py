@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import update
 
 from fairlead.client import services
 from fairlead.errors import Changed, Conflict, NotFound, UsageError
 from fairlead.schemas.services import Code, NewService, Reload, ServiceChange, ServiceState, Settings, Stage
+from fairlead.server.tables.services import ServiceRow
 from fairlead.targets.types import Failure, State
 from fairlead.testing.targets import FakeTarget
 from tests.control_plane import ControlPlane
@@ -164,6 +169,33 @@ def test_a_service_that_ended_by_itself_is_started_again(desk: Desk, target: Fak
     until(lambda: target.observe(service.handle).state is State.RUNNING, "the service to run again")
     until(lambda: services.show_service(desk.owner, "churn").state is ServiceState.HEALTHY, "its state to say so")
     assert services.show_service(desk.owner, "churn").revision == 1
+
+
+def test_a_service_that_has_ended_a_thousand_times_is_started_again_all_the_same(desk: Desk, target: FakeTarget, code: Code) -> None:
+    service = deployed(desk.owner, NewService(name="churn", code=code))
+    with desk.context.database.writing() as session:
+        session.execute(update(ServiceRow).values(tries=5000))
+    target.kill(service.handle)
+    until(lambda: "restarted" in events_of(desk.owner, "churn"), "the end to be noticed")
+    assert "It is started again in 60 s." in services.show_service(desk.owner, "churn").message
+
+
+def test_a_failure_in_words_that_no_database_takes_is_told_all_the_same(desk: Desk, target: FakeTarget, code: Code) -> None:
+    service = deployed(desk.owner, NewService(name="churn", code=code))
+    target.fail(service.handle, replace(INIT_RAISED, message="no column 'a\0b'", log_lines=("caf\udce9",)))
+    services.change_service(desk.owner, "churn", ServiceChange(code=code))
+    after = settled(desk.owner, "churn", timeout=60)
+    assert (after.state, after.revision) == (ServiceState.HEALTHY, 1)
+    assert after.update_error is not None
+    assert (after.update_error.message, after.update_error.log_lines) == ("no column 'a\ufffdb'", ["caf\ufffd"])
+
+
+def test_a_line_whose_time_has_no_zone_is_shown(desk: Desk, target: FakeTarget, code: Code) -> None:
+    service = deployed(desk.owner, NewService(name="churn", code=code))
+    for moment in ("2020-01-01T00:00:00", "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"):
+        target.say(service.handle, "said", time=moment)
+    lines = [json.loads(line) for line in services.read_logs(desk.owner, "churn", since=datetime(2021, 1, 1, tzinfo=UTC))]
+    assert [line["time"] for line in lines if line["message"] == "said"] == ["2020-01-01T00:00:00", "2999-01-01T00:00:00Z"]
 
 
 def test_a_secret_that_is_gone_fails_the_deploy_that_needs_it(desk: Desk, target: FakeTarget, code: Code) -> None:

@@ -101,14 +101,23 @@ def _publish(output: Parameter, secrets: Mapping[str, Any]) -> None:
         raise JobEnded(progress.FAILED, said, Failure("output-missing", said))
     path = workplace.local_path(output.said)
     if path is not None:
-        _remove(path)
-        os.replace(output.value, path)
+        _put(output.value, path)
         return
     place = open_place(output.said, secrets.get(output.credentials or ""))
     for inner in sorted(_files(output.value)):
         name = os.path.relpath(inner, output.value)
         with open(inner, "rb") as file, place.write("" if name == "." else name) as out:
             shutil.copyfileobj(file, out, 1 << 20)
+
+
+def _put(staged: str, path: str) -> None:
+    """What was there goes once the new is in its place; a folder cannot be replaced in one step, and is kept beside it until then."""
+    aside = staged + "-before"
+    if os.path.lexists(path) and (os.path.isdir(path) or os.path.isdir(staged)):
+        _remove(aside)
+        os.replace(path, aside)
+    os.replace(staged, path)
+    _remove(aside)
 
 
 def _files(path: str) -> Iterator[str]:

@@ -228,6 +228,17 @@ def test_a_server_sweeps_by_itself_and_not_again_the_same_day(keeper: Keeper, te
     assert Sweeper(parts, first_after=0.0).pause() > 80_000
 
 
+def test_a_sweep_that_cannot_be_noted_is_told_and_tried_again(keeper: Keeper, caplog: pytest.LogCaptureFixture) -> None:
+    mark = keeper.settings.state_dir / "swept"
+    mark.symlink_to(keeper.settings.state_dir / "nowhere" / "swept")
+    sweeper = Sweeper(Parts(keeper.settings, keeper.database, keeper.store), first_after=0.0)
+    sweeper.start()
+    until(lambda: len([each for each in caplog.records if "cannot be noted" in each.message]) > 1, "it to be tried again")
+    mark.unlink()
+    until(mark.exists, "a sweep")
+    sweeper.stop()
+
+
 def test_old_caches_go(keeper: Keeper) -> None:
     bundle = keeper.settings.cache_dir / "bundles" / ("0" * 64)
     (bundle / "inner").mkdir(parents=True)

@@ -8,7 +8,9 @@ from typing import Any
 
 import fsspec
 import psutil
+import pytest
 from fairlead_scoring.batch.job import Order
+from fairlead_scoring.batch.program import _put
 
 from tests.s3 import S3Server
 from tests.scoring.batch.jobs import Job, bundle_of_script, children_of
@@ -60,6 +62,34 @@ def test_outputs_are_put_in_place_when_it_has_ended_well(tmp_path: Path) -> None
     assert job.published() == {"part.csv": b"3\n6\n"}
     assert (job.progress["state"], job.progress["exit_code"]) == ("succeeded", 0)
     assert (job.place / "logs" / job.progress["log"]).read_text() == "factor 3\n"
+
+
+@pytest.mark.parametrize("before", ["file", "folder", "link"])
+def test_an_output_that_was_there_is_replaced_whole(before: str, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("1\n")
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept.csv").write_text("kept")
+    if before == "file":
+        out.write_text("old")
+    elif before == "folder":
+        out.mkdir()
+        (out / "old.csv").write_text("old")
+    else:
+        out.symlink_to(elsewhere)
+    job = order_program(tmp_path, "3", str(tmp_path / "in.txt"), str(out))
+    done = job.drive()
+    assert done.returncode == 0, done.stderr
+    assert (out.is_symlink(), job.published()) == (False, {"part.csv": b"3\n"})
+    assert (elsewhere / "kept.csv").read_text() == "kept"
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".") or "before" in each.name] == []
+
+
+def test_an_output_that_cannot_take_its_place_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        _put(str(tmp_path / "gone"), str(tmp_path / "out"))
+    assert (tmp_path / "out").read_text() == "old"
 
 
 def test_a_driver_that_fails_leaves_no_output_and_says_why(tmp_path: Path) -> None:

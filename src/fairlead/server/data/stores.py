@@ -94,7 +94,7 @@ def create(session: Session, seal: Seal, ground: Ground, access: Access, body: N
         row = DatastoreRow(id=new_id(), workspace_id=access.workspace_id, name=body.name, folded=body.name.lower(), created_at=at, created_by=access.principal)
         row.etag, row.anonymous = 0, False
         session.add(row)
-    elif read_url(row.url).text != url.text and not (body.credentials or body.secret or body.anonymous):
+    elif row.secret is not None and read_url(row.url).text != url.text and not (body.credentials or body.secret or body.anonymous):
         raise UsageError(f"The datastore {row.name!r} would go on using the credentials of {row.url} at {url.text}; give credentials with the new place.")
     row.kind, row.url, row.description, row.tags = url.kind, url.text, body.description, dict(body.tags)
     row.updated_at, row.etag = at, row.etag + 1

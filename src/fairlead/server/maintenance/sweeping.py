@@ -112,7 +112,10 @@ class Sweeper:
             else:
                 if summary is not None:
                     LOG.info("cleared up", extra={name: value for name, value in asdict(summary).items() if name != "workspaces"})
-            self._mark.touch()
+            try:
+                self._mark.touch()
+            except OSError as error:
+                LOG.warning("that it was cleared up cannot be noted: %s", error)
 
 
 def _age(mark: Path) -> float:

@@ -135,6 +135,9 @@ def test_one_is_changed_only_when_asked(owner: Transport, s3_server: S3Server, b
     assert (changed.name, changed.description, changed.secret) == ("lake", "ours", "datastore.lake")
     with pytest.raises(UsageError, match="would go on using the credentials of"):
         data.create_datastore(owner, NewDatastore(name="lake", url="s3://another-bucket", overwrite=True))
+    data.create_datastore(owner, NewDatastore(name="page", url="https://example.org"))
+    moved = data.create_datastore(owner, NewDatastore(name="page", url="https://example.com", overwrite=True))
+    assert (moved.url, moved.secret) == ("https://example.com", None), "it has no credentials that could go astray"
     with pytest.raises(Conflict, match="is there by itself"):
         data.create_datastore(owner, NewDatastore(name=BUILTIN, url="s3://another-bucket", anonymous=True))
 

@@ -98,7 +98,7 @@ _CAUSES: dict[str, tuple[Step, str]] = {
     "init-stuck": (Step.LOAD, "init() does not come to an end. Look for what it waits for: a download, a lock, an address. Then " + _UPDATE),
     "worker-ended": (Step.LOAD, "Take out what ends the process: exit() in the script, or a library that crashes while it loads the model. Then " + _UPDATE),
     "sample-failed": (Step.SAMPLE, "Correct run(), or the sample, and " + _UPDATE),
-    "answer-differs": (Step.SAMPLE, "Which is right? Record the new answer with the model (--sample-output), or correct the script, and " + _UPDATE),
+    "answer-differs": (Step.SAMPLE, "Which is right? Record the new answer (--expected; of a model --sample-output), or correct the script, and " + _UPDATE),
     "port-taken": (Step.ADDRESS, "End what listens there (`ss -ltnp` shows it), or delete the service and deploy it on another --port."),
 }  # fmt: skip
 _STAGES = {

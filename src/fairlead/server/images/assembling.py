@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy.orm import Session
 
+from fairlead.flavors import unsafe
 from fairlead.images.building import ImageRecipe, build_image
 from fairlead.images.layout import reachable
 from fairlead.images.types import BuiltImage
@@ -56,7 +57,11 @@ class Ingredients:
     @property
     def labels(self) -> dict[str, str]:
         """What the bundle itself does not say. No names or numbers of the image: they would make another image of the same content."""
-        said = {"ai.fairlead.model": " ".join(each.reference for each in self.plan.models), "org.opencontainers.image.revision": self.git_commit or ""}
+        said = {
+            "ai.fairlead.model": " ".join(each.reference for each in self.plan.models),
+            "ai.fairlead.lock": self.locked.lock.digest,
+            "org.opencontainers.image.revision": self.git_commit or "",
+        }
         return {name: value for name, value in said.items() if value}
 
 
@@ -70,11 +75,12 @@ class Asker:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """And what came of them. `blobs`: digest to size of everything that it consists of, its lists of packages too."""
+    """And what came of them. `blobs`: digest to size of everything that it consists of, its lists of packages too. `note`: for whoever runs it."""
 
     of: Ingredients
     built: BuiltImage
     blobs: dict[str, int]
+    note: str = ""
 
 
 def asker_of(database: Database, yard: Yard, workspace_id: str, plan: Plan) -> Asker:
@@ -108,7 +114,14 @@ def assemble(yard: Yard, of: Ingredients, asker: Asker, say: Say) -> Made:
         )
         built = build_image(recipe, yard.store, yard.cache, say)
     roots = [built.descriptor, *(each.sbom for each in built.platforms if each.sbom is not None)]
-    return Made(of=of, built=built, blobs={each.digest: each.size for root in roots for each in reachable(yard.store, root)})
+    note = " ".join(filter(None, (*built.notices, note_of_formats(of.packed))))
+    return Made(of=of, built=built, note=note, blobs={each.digest: each.size for root in roots for each in reachable(yard.store, root)})
+
+
+def note_of_formats(packed: Packed) -> str:
+    """Empty when loading its models runs no code."""
+    found = unsafe.scan(packed.place)
+    return f"{unsafe.notice(found)} A container loads it only with FAIRLEAD_UNSAFE_FORMATS=allow (docker run --env)." if found else ""
 
 
 def _login(session: Session, seal: Seal, workspace_id: str, plan: Plan) -> Login | None:

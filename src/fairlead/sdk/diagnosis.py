@@ -83,6 +83,7 @@ _CAUSES: dict[str, tuple[Step, str]] = {
     "image-unusable": (Step.IMAGE, "Build it for the engine's platform (`fairlead package --platform`), upon a base that has Python, and deploy again."),
     "base-unreachable": (Step.IMAGE, "Name a base that this machine can reach (--base), and " + _UPDATE),
     "image-build": (Step.IMAGE, "Correct the Dockerfile step that the message names, or what it copies, and " + _UPDATE),
+    "store-full": (Step.IMAGE, "Make room on the server's machine (`fairlead server gc` frees what nobody needs); then " + _UPDATE),
     "missing-package": (Step.IMAGE, "The environment lacks a package. Correct the requirements and " + _UPDATE),
     "engine-failed": (Step.START, "`fairlead env show` says what is wrong with the engine."),
     "disk-full": (Step.START, "Make room on the server's machine (`fairlead server gc` frees what nobody needs), then `fairlead service reload {name}`."),

@@ -7,7 +7,7 @@ import pty
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,9 @@ class Shell:
         self.folder = folder
         self._env = plane.env | {"FAIRLEAD_WORKSPACE": workspace, "FAIRLEAD_TARGET": "local", "COLUMNS": "80"}
 
-    def __call__(self, *arguments: str | Path, stdin: str | None = None, env: Mapping[str, str] | None = None) -> Done:
-        command = [str(FAIRLEAD), *(str(each) for each in arguments)]
+    def __call__(self, *arguments: str | Path, stdin: str | None = None, env: Mapping[str, str] | None = None, under: Sequence[str] = ()) -> Done:
+        """`under`: a command that runs the one that follows it."""
+        command = [*under, str(FAIRLEAD), *(str(each) for each in arguments)]
         done = subprocess.run(command, capture_output=True, text=True, env=self._env | dict(env or {}), cwd=self.folder, input=stdin, timeout=240)
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -79,6 +79,14 @@ def test_a_script_that_is_broken(sick: Sick, script: str, step: str, cause: str,
     assert told.check["cure"]
 
 
+def test_an_init_that_does_not_end_is_not_said_to_have_ended(sick: Sick) -> None:
+    sick.deploy("import threading\ndef init():\n    print('I wait', flush=True); threading.Event().wait()\ndef run(data): return 1\n", "--no-wait")
+    until(lambda: sick.show()["stage"] == "proving", "it is started")
+    told = sick.doctor()
+    assert (told.code, told.first) == (6, "import")
+    assert "init() has not come to its end" in told.check["said"]
+
+
 def test_an_answer_that_is_not_the_recorded_one(sick: Sick) -> None:
     (sick.shell.folder / "expected.json").write_text('{"echo": 2}')
     sick.deploy(ECHO, "--expected", "expected.json")

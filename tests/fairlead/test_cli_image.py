@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 from pathlib import Path
 
@@ -96,6 +97,37 @@ def test_what_cannot_be_written_is_said_before_anything_is_built(shell: Shell, e
     assert (tmp_path / "taken.tar").read_text() == "mine"
 
 
+def test_what_was_left_half_written_is_gone_on_with(shell: Shell, echo: Path, model: str, tmp_path: Path) -> None:
+    shell.ok("package", model, "-f", echo, "-n", "churn", "-o", "out")
+    layer = max((tmp_path / "out" / "blobs" / "sha256").iterdir(), key=lambda each: each.stat().st_size)
+    (tmp_path / "out" / "index.json").unlink()
+    (layer.parent / ".half").write_bytes(layer.read_bytes()[:1000])
+    layer.unlink()
+    shell.ok("image", "pull", "churn", "-o", "out")
+    assert layer.is_file()
+    assert not list(layer.parent.glob(".*"))
+    assert (shell("image", "pull", "churn", "-o", "out").code, (tmp_path / "out" / "index.json").is_file()) == (2, True)
+
+
+def test_an_archive_has_its_name_only_once_it_is_whole(shell: Shell, echo: Path, model: str, tmp_path: Path) -> None:
+    """A limit of a file's size stands for a full disk: what is refused is refused in the same way."""
+    small = ("bash", "-c", 'ulimit -f 1000 && exec "$@"', "bash")
+    shell.ok("package", model, "-f", echo, "-n", "churn")
+    for place in ("out.tar", "out"):
+        (tmp_path / "small").mkdir(exist_ok=True)
+        done = shell("image", "pull", "churn", "-o", f"small/{place}", under=small)
+        assert (done.code, f"There is no space left for small/{place}" in done.err.replace("\n", " ")) == (6, True), done.err
+        assert not [each for each in (tmp_path / "small").iterdir() if each.is_file()]
+        assert not (tmp_path / "small" / place / "index.json").exists()
+
+
+def test_a_model_whose_loading_runs_code_is_said_to_need_a_word(shell: Shell, echo: Path, tmp_path: Path) -> None:
+    require_base()
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(Path("x")))
+    shell.ok("package", "m.pkl", "-f", echo, "-n", "churn")
+    assert "FAIRLEAD_UNSAFE_FORMATS=allow" in shell.ok("image", "show", "churn")
+
+
 def test_a_failed_build_is_found_by_its_id(shell: Shell, echo: Path, model: str) -> None:
     failed = shell("package", model, "-f", echo, "-n", "churn", "--platform", "linux/s390x")
     assert failed.code != 0
@@ -160,7 +192,15 @@ def test_the_first_generations_words_make_an_image(shell: Shell, echo: Path, mod
         (["package"], "What is to be packaged?"),
         (["package", "m:1", "-n", "No Name"], "Try 'no-name'"),
         (["package", "m:1", "-f", "score.py", "--base", "absent.tar"], "There is no base image absent.tar here"),
-        (["package", "m:1", "-f", "score.py", "--platform", "windows/amd64"], "platforms"),
+        (["package", "m:1", "-f", "score.py", "--platform", "windows/amd64"], "'windows/amd64' is no platform"),
+        (["package", "m:1", "-f", "score.py", "--platform", "linux"], "'linux' is no platform"),
+        (["package", "m:1", "-f", "score.py", "--label", "2"], "a number means a version"),
+        (["package", "m:1", "-f", "score.py", "--label", "a b"], "'a b' is no label"),
+        (["package", "m:1", "-f", "score.py", "--sign", "none.key"], "The key none.key cannot be read"),
+        (["package", "m:1", "-f", "score.py", "--dockerfile", "-o", "x", "--push", "127.0.0.1:5000/m:1"], "--push is for an image"),
+        (["package", "m:1", "-f", "score.py", "--dockerfile", "-o", "x", "--sign", "none.key"], "--sign is for an image"),
+        (["package", "m:1", "-f", "score.py", "-o", "score.py/out"], "score.py/out cannot be written"),
+        (["image", "show", "b@d x"], "'b@d x' names no image"),
         (["package", "m:1", "-f", "score.py", "--dockerfile"], "say where with -o"),
         (["package", "m:7", "-f", "score.py"], "m:7"),
         (["package", "m:1", "-f", "score.py", "-o", "."], "is there already"),

@@ -217,7 +217,7 @@ def _which(said: str | None, identity: str | None) -> str:
     given = said or identity
     if given is None:
         raise UsageError("Which image? Give its name; `fairlead image list` shows those there are.")
-    return given
+    return wire.check_reference(given)
 
 
 def _digest(image: wire.Image) -> str:

@@ -23,6 +23,7 @@ def facts(image: Image) -> list[tuple[str, Any]]:
         ("state", image.state + (f", {image.stage.value}" if image.stage and not image.is_settled else "")),
         ("because", image.failure and f"{image.failure.message}"),
         ("message", image.message if image.state in ("pending", "running") else None),
+        ("note", image.message if image.state == "ready" else None),
         ("digest", image.digest and f"sha256:{image.digest}"),
         ("size", None if image.size is None else size(image.size)),
         ("models", image.models),

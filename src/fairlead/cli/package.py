@@ -19,7 +19,7 @@ from fairlead.cli.pairs import labels
 from fairlead.cli.wishes import check_models, is_bundle_folder, models_of, stem_of, wish_of
 from fairlead.client.transport import Transport
 from fairlead.errors import BootFailure, EnvironmentFailure, UsageError
-from fairlead.schemas.images import Image, check_image_name, image_name_of
+from fairlead.schemas.images import Image, check_image_name, check_label, image_name_of
 from fairlead.sdk import packaging, signing
 from fairlead.sdk.deploying import Wish
 
@@ -82,10 +82,15 @@ def run(models: list[str], asked: dict[str, Any], output: Output) -> None:
     """The same for commands that spell it otherwise."""
     if not models and not asked.get("script") and not asked.get("ic"):
         raise UsageError("What is to be packaged? Give a model, a path or a bundle: `fairlead package churn:3`.")
-    if asked.get("dockerfile") and (asked.get("push") or not (asked.get("load") or asked.get("place"))):
-        raise UsageError("--dockerfile writes a folder to build an image from: say where with -o, or --load to have this machine's Docker build it.")
+    if asked.get("dockerfile"):
+        _check_dockerfile(asked)
     check_models(models)
     packaging.check_destinations(asked.get("place"), asked.get("push"))
+    if asked.get("label") is not None:
+        check_label(asked["label"])
+    packaging.platforms_of(asked.get("platform"))
+    if asked.get("sign"):
+        signing.load_key(asked["sign"])
     name = check_image_name(asked["name"]) if asked.get("name") else image_name_of(stem_of(models[0] if models else str(asked["script"] or asked["ic"])))
     wish = wish_of({**asked, "tag": None})
     progress = Progress(output)
@@ -98,6 +103,14 @@ def run(models: list[str], asked: dict[str, Any], output: Output) -> None:
                 image = signing.sign(transport, image, asked["sign"])
         done = hand_out(transport, image, asked, progress)
     _show(image, done, output, progress)
+
+
+def _check_dockerfile(asked: dict[str, Any]) -> None:
+    for option in ("push", "sign"):
+        if asked.get(option):
+            raise UsageError(f"--{option} is for an image, and --dockerfile writes what an image is built from: build it, then do that with its own tools.")
+    if not (asked.get("load") or asked.get("place")):
+        raise UsageError("--dockerfile writes a folder to build an image from: say where with -o, or --load to have this machine's Docker build it.")
 
 
 def hand_out(transport: Transport, image: Image, asked: dict[str, Any], progress: Progress | None = None) -> dict[str, str]:

@@ -39,7 +39,8 @@ def _other_python(found: re.Match[str], python: str, _said: str) -> str:
 def _no_wheel(found: re.Match[str], python: str, _said: str) -> str:
     return (
         f"{found['name']} has no wheel for Python {python} on this platform, and set-up code of packages is not run while building. "
-        "Ask for a version that has one, or allow source builds for this environment."
+        "Ask for a version that has one, build a wheel for your index (`uv build --wheel`), or allow source builds "
+        "(`fairlead environment create NAME FILE --allow-source-builds`; an image of it needs --dockerfile)."
     )
 
 

@@ -104,7 +104,7 @@ def write_signatures(blobs: Blobs, signatures: Sequence[Signature]) -> Descripto
 def read_signatures(manifest: Document, blobs: Blobs) -> list[Signature]:
     """Those of a manifest whose payloads are in `blobs`; what is none is left out."""
     found = []
-    for layer in manifest.blobs[1 : _MOST_SIGNATURES + 1]:
+    for layer in manifest.layers[:_MOST_SIGNATURES]:
         value = layer.annotations.get(SIGNATURE)
         if layer.media_type == PAYLOAD and value and layer.size <= _LONGEST_PAYLOAD:
             with blobs.open(layer.digest) as stream:

@@ -16,20 +16,15 @@ from fairlead.schemas.wire import Answer, Digest, Flag, JsonObject, Key, Request
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _LONGEST_NAME = 128
+_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_ANY = re.compile(r"(sha256:)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?")
 _PLATFORM = r"^linux/[a-z0-9]+(/[a-z0-9]+)?$"
 _REFERENCE = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{0,127})(?::(?P<word>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?")
 Platform = Annotated[str, Spelling(_PLATFORM, "platform", "is linux/ and an architecture, such as linux/amd64 or linux/arm64")]
-Label = Annotated[
-    str, Spelling(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$", "label for an image", "has up to 128 letters, digits and . _ -, the first of them no . or -")
-]
+Label = Annotated[str, Spelling(f"^{_LABEL.pattern}$", "label for an image", "has up to 128 letters, digits and . _ -, the first of them no . or -")]
 """As the registry protocol has tags."""
 ImageReference = Annotated[
-    str,
-    Spelling(
-        r"^(sha256:)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$",
-        "image",
-        "is a name (churn), a name and a version or label (churn:3), an id, or a digest (sha256:…)",
-    ),
+    str, Spelling(f"^{_ANY.pattern}$", "image", "is a name (churn), a name and a version or label (churn:3), an id, or a digest (sha256:…)")
 ]
 """`name` (its latest version), `name:version`, `name:label`, an id, or the digest of index or manifest."""
 
@@ -43,6 +38,22 @@ def check_image_name(name: str) -> str:
         return name
     rule = "an image's name has lower-case letters and digits, with single dots, dashes and underlines between them"
     raise UsageError(f"{name[:100]!r} is no name for an image: {rule}. Try {image_name_of(name)!r}.")
+
+
+def check_label(label: str) -> str:
+    """Raises UsageError, also for a number: `churn:2` is the second version, whatever it is called beside."""
+    if not _LABEL.fullmatch(label):
+        raise UsageError(f"{label[:100]!r} is no label for an image: a label has letters, digits, dots, dashes and underlines, such as stable.")
+    if label.isdigit():
+        raise UsageError(f"{label!r} is no label for an image: a number means a version. Choose a word, such as v{label}.")
+    return label
+
+
+def check_reference(said: str) -> str:
+    """Of an image that is there already. Raises UsageError."""
+    if not _ANY.fullmatch(said):
+        raise UsageError(f"{said[:150]!r} names no image; write NAME or NAME:VERSION, such as churn:3.")
+    return said
 
 
 def image_name_of(said: str) -> str:
@@ -64,7 +75,7 @@ class NewImage(Request):
     name: Key | None = None
     """As `check_image_name` has it; default: made of the first model's name."""
     label: Label | None = None
-    """A word that means this version from now on, as `churn:stable`."""
+    """A word that means this version from now on, as `churn:stable`; no number."""
     models: Annotated[list[Text], Field(max_length=1000)] = Field(default_factory=list)
     bundle: Digest | None = None
     code: Code | None = None
@@ -131,6 +142,7 @@ class Image(Stamped):
     state: ImageState
     stage: Stage | None = None
     message: str = ""
+    """While it is built, what is done; then what whoever runs it has to know."""
     failure: Failure | None = None
     digest: str | None = None
     """Of the manifest, or of the index when there are several platforms."""

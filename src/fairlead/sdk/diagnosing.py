@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from fairlead.client import access, services
 from fairlead.client.transport import Transport
 from fairlead.errors import FairleadError, Forbidden, NotFound, Unauthenticated, Unavailable
-from fairlead.schemas.services import Failure, Revision, Service, ServiceState
+from fairlead.schemas.services import Failure, Revision, Service, ServiceState, Stage
 from fairlead.sdk.diagnosis import CANNOT_BE_REACHED, Finding, Step, before, of_failure, well, wrong
 from fairlead.sdk.service_requests import Credential, look, occupant
 
@@ -85,10 +85,18 @@ def _at_fault(transport: Transport, service: Service, revisions: dict[int, Revis
     if service.state in ENDED or (service.state is ServiceState.UNHEALTHY and not service.workers_ready):
         return _not_serving(transport, service)
     if service.state in ON_ITS_WAY and service.revision is None:
-        said = f"It is still on its way ({service.stage.value if service.stage else 'starting'})."
-        cure = f"Wait for it: `fairlead service show {service.name} --wait`."
-        return wrong(_step_of_stage(service), said, cure=cure, exit_code=CANNOT_BE_REACHED)
+        return _on_its_way(transport, service)
     return None
+
+
+def _on_its_way(transport: Transport, service: Service) -> Finding:
+    """While it is proved nothing is known of script and model until a worker is ready: init() may never come to its end."""
+    said = f"It is still on its way ({service.stage.value if service.stage else 'starting'})."
+    cure = f"Wait for it: `fairlead service show {service.name} --wait`."
+    if service.stage is not Stage.PROVING or service.workers_ready:
+        return wrong(_step_of_stage(service), said, cure=cure, exit_code=CANNOT_BE_REACHED)
+    said = f"{said} The script is being imported, or its init() has not come to its end."
+    return wrong(Step.IMPORT, said, cure=cure, log_lines=tuple(_lines(transport, service)), exit_code=CANNOT_BE_REACHED)
 
 
 def _failure_of(service: Service, revisions: dict[int, Revision]) -> Failure | None:

@@ -83,6 +83,7 @@ _CAUSES: dict[str, tuple[Step, str]] = {
     "image-unusable": (Step.IMAGE, "Build it for the engine's platform (`fairlead package --platform`), upon a base that has Python, and deploy again."),
     "base-unreachable": (Step.IMAGE, "Name a base that this machine can reach (--base), and " + _UPDATE),
     "image-build": (Step.IMAGE, "Correct the Dockerfile step that the message names, or what it copies, and " + _UPDATE),
+    "store-full": (Step.IMAGE, "Make room on the server's machine (`fairlead server gc` frees what nobody needs); then " + _UPDATE),
     "missing-package": (Step.IMAGE, "The environment lacks a package. Correct the requirements and " + _UPDATE),
     "engine-failed": (Step.START, "`fairlead env show` says what is wrong with the engine."),
     "disk-full": (Step.START, "Make room on the server's machine (`fairlead server gc` frees what nobody needs), then `fairlead service reload {name}`."),
@@ -98,7 +99,7 @@ _CAUSES: dict[str, tuple[Step, str]] = {
     "init-stuck": (Step.LOAD, "init() does not come to an end. Look for what it waits for: a download, a lock, an address. Then " + _UPDATE),
     "worker-ended": (Step.LOAD, "Take out what ends the process: exit() in the script, or a library that crashes while it loads the model. Then " + _UPDATE),
     "sample-failed": (Step.SAMPLE, "Correct run(), or the sample, and " + _UPDATE),
-    "answer-differs": (Step.SAMPLE, "Which is right? Record the new answer with the model (--sample-output), or correct the script, and " + _UPDATE),
+    "answer-differs": (Step.SAMPLE, "Which is right? Record the new answer (--expected; of a model --sample-output), or correct the script, and " + _UPDATE),
     "port-taken": (Step.ADDRESS, "End what listens there (`ss -ltnp` shows it), or delete the service and deploy it on another --port."),
 }  # fmt: skip
 _STAGES = {

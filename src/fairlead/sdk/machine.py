@@ -143,11 +143,12 @@ def _router() -> Check:
 
 
 def _builder() -> Check:
-    cure = "Install the docker command. Only images with Dockerfile steps of your own need it."
     try:
         found = find_builder()
-    except FairleadError:
-        return Check(name="builder", is_there=False, said="no docker command that can build here", cure=cure)
+    except FairleadError as error:
+        lacks = "the docker command reaches no engine" if shutil.which("docker") else "there is no docker command that could build"
+        cure = f"{error} Only images with Dockerfile steps of your own need it."
+        return Check(name="builder", is_there=False, said=lacks, cure=cure)
     kind = "BuildKit" if found.kind == "buildkit" else "the older builder; BuildKit (docker-buildx) is quicker"
     return Check(name="builder", is_there=True, said=f"{found.command}, {kind}")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
+import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,10 +20,10 @@ from typing import Any, BinaryIO
 from fairlead.client import images
 from fairlead.client.blobs import Blobs
 from fairlead.client.transport import Transport
-from fairlead.errors import BootFailure, Unavailable, UsageError
+from fairlead.errors import BootFailure, StoreFull, Unavailable, UsageError
 from fairlead.images.archive import docker_archive
 from fairlead.images.docker_build import build_context
-from fairlead.images.layout import write_layout
+from fairlead.images.layout import MARKER, write_layout
 from fairlead.images.registry.pushing import Pushed
 from fairlead.images.registry.references import parse_reference
 from fairlead.images.registry.registry import Registry
@@ -35,6 +38,7 @@ from fairlead.stores.trees import LARGEST_MANIFEST, lay_down, parse
 WORDS = {Stage.PACKAGING: "packaging", Stage.ENVIRONMENT: "choosing versions", Stage.IMAGE: "building image"}
 ENGINES = ("docker", "podman")
 LOG = logging.getLogger("fairlead")
+_PLATFORM = re.compile(r"linux/[a-z0-9]+(/[a-z0-9]+)?|(?!linux$|windows$|darwin$)[a-z0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,25 +115,36 @@ def built(transport: Transport, image: wire.Image, *, timeout: float | None = No
 
 
 def check_destinations(place: Path | None = None, push: str | None = None) -> None:
-    """What can be told before an image is built or fetched. Raises UsageError for a place that is taken, and for a reference that is none."""
-    if place is not None and place.exists() and (place.is_file() or any(place.iterdir())):
-        raise UsageError(f"{place} is there already; give another place, or remove it.")
+    """What can be told before an image is built or fetched. Raises UsageError for a place that is taken, and for a reference that is none.
+
+    A folder that writing an OCI layout has left unfinished is not taken.
+    """
+    if place is not None:
+        with _written(place):
+            taken = place.exists() and not (place.is_dir() and (_is_unfinished(place) or not any(place.iterdir())))
+        if taken:
+            raise UsageError(f"{place} is there already; give another place, or remove it.")
     if push is not None:
         parse_reference(push)
 
 
 def write(transport: Transport, image: wire.Image, place: Path) -> Path:
-    """A folder (OCI layout), or for a name that ends in .tar an archive that `docker load` and skopeo read. Raises UsageError when something is there."""
+    """A folder (OCI layout), or for a name that ends in .tar an archive that `docker load` and skopeo read.
+
+    An archive appears whole or not at all; a folder has an index.json once it is whole, and is gone on with where it was left.
+    Raises UsageError when something else is there, StoreFull.
+    """
     check_destinations(place)
     if image.context is not None:
         return _write_context(transport, image.context, place)
     blobs = ServerBlobs(transport, image)
-    if place.suffix != ".tar":
+    with _written(place):
+        if place.suffix == ".tar":
+            _write_archive(archive(blobs, image), place)
+            return place
+        for piece in place.glob("blobs/sha256/.*"):  # what an end in the middle of a blob has left
+            piece.unlink(missing_ok=True)
         write_layout(blobs, descriptor_of(image), place, tag_of(image), referrers_of(image))
-        return place
-    with _whole_file(place) as out:
-        for piece in archive(blobs, image):
-            out.write(piece)
     return place
 
 
@@ -214,8 +229,11 @@ def tagged(image: wire.Image) -> str:
 
 def platforms_of(said: Sequence[str] | None) -> list[str] | None:
     """From `linux/amd64,linux/arm64`, once or several times; `arm64` alone is linux/arm64. Raises UsageError."""
-    found = [each.strip() for words in said or () for each in words.split(",") if each.strip()]
-    return [each if "/" in each else f"linux/{each}" for each in found] or None
+    found = dict.fromkeys(each.strip() for words in said or () for each in words.split(",") if each.strip())
+    for each in found:
+        if not _PLATFORM.fullmatch(each):
+            raise UsageError(f"{each!r} is no platform that images are made for; write linux/amd64 or linux/arm64, or both with a comma between.")
+    return list(dict.fromkeys(each if "/" in each else f"linux/{each}" for each in found)) or None
 
 
 def _write_context(transport: Transport, tree: str, place: Path) -> Path:
@@ -233,20 +251,34 @@ def _near(image: wire.Image) -> list[str]:
         return []  # it came from a file
 
 
+def _is_unfinished(folder: Path) -> bool:
+    """An OCI layout whose writing ended before its end."""
+    return (folder / MARKER).is_file() and not (folder / "index.json").exists()
+
+
+def _write_archive(pieces: Iterator[bytes], place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as out:
+        try:
+            for piece in pieces:
+                out.write(piece)
+            os.fchmod(out.fileno(), 0o644)
+            out.flush()
+            Path(out.name).rename(place)
+        except BaseException:
+            Path(out.name).unlink(missing_ok=True)
+            raise
+
+
 @contextmanager
-def _whole_file(place: Path) -> Iterator[BinaryIO]:
-    """A new one; when something fails there is none. Raises UsageError where none can be."""
+def _written(place: Path) -> Iterator[None]:
+    """What this machine's disk refuses, in a sentence."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        out = place.open("xb")
+        yield
     except OSError as error:
-        raise UsageError(f"{place} cannot be written ({error.strerror}); give another place.") from error
-    try:
-        with out:
-            yield out
-    except BaseException:
-        place.unlink(missing_ok=True)
-        raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreFull(f"There is no space left for {place}; free some, or give another place.") from error
+        raise UsageError(f"{place} cannot be written ({error.strerror or error}); give another place.") from error
 
 
 def _refuse_failed(image: wire.Image) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
 from fairlead.client import images
 from fairlead.client.transport import Transport
 from fairlead.errors import UsageError
@@ -20,12 +22,17 @@ def sign(transport: Transport, image: Image, key_file: Path) -> Image:
     """The image, signed. An encrypted key's password is in COSIGN_PASSWORD. Raises UsageError."""
     if image.digest is None:
         raise UsageError(f"{image.reference} has no digest to sign: it is {'a Dockerfile' if image.context else image.state}.")
+    made = sign_digest(image.name, image.digest, load_key(key_file))
+    return images.sign(transport, image.id, NewSignature(payload=made.payload.decode(), value=made.value))
+
+
+def load_key(key_file: Path) -> EllipticCurvePrivateKey:
+    """Its password is in COSIGN_PASSWORD. Raises UsageError."""
     try:
         pem = key_file.read_bytes()
     except OSError as error:
         raise UsageError(f"The key {key_file} cannot be read ({error.strerror}); give a private key, as `cosign generate-key-pair` makes it.") from error
-    made = sign_digest(image.name, image.digest, load_private_key(pem, find_password()))
-    return images.sign(transport, image.id, NewSignature(payload=made.payload.decode(), value=made.value))
+    return load_private_key(pem, find_password())
 
 
 def push_signatures(registry: Registry, reference: Reference, image: Image, room: Path) -> None:

@@ -99,6 +99,14 @@ def test_the_key_that_signed_is_accepted_and_no_other(client: Registry, store: F
     assert verify(client, pushed, store, load_public_key(other.public)) != found  # the first signature has stayed
 
 
+def test_signatures_of_one_payload_by_several_keys_all_stay(client: Registry, store: FolderStore, pushed: Reference) -> None:
+    """What is signed is the same text for each key, so the registry has one blob for all of them."""
+    several = [generate_key_pair() for _ in range(3)]
+    for each in several:
+        push_signature(client, pushed, store, signed(pushed, each))
+    assert {verify(client, pushed, store, load_public_key(each.public)).payload for each in several} == {signed(pushed, several[0]).payload}
+
+
 def test_a_signature_is_of_one_digest_only(keys: KeyPair) -> None:
     public, key = load_public_key(keys.public), load_private_key(keys.private)
     signature = sign("host.example/app", DIGEST, key)

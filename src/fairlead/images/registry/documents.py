@@ -44,8 +44,12 @@ class Document:
         """Configuration and layers of a manifest, each once."""
         if self.is_index:
             return ()
-        found = [_descriptor(self.said.get("config")), *(_descriptor(each) for each in _listed(self.said, "layers"))]
-        return tuple({each.digest: each for each in found}.values())
+        return tuple({each.digest: each for each in (_descriptor(self.said.get("config")), *self.layers)}.values())
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """As the manifest lists them; the same bytes may come more than once, with other annotations."""
+        return () if self.is_index else tuple(_descriptor(each) for each in _listed(self.said, "layers"))
 
     @property
     def subject(self) -> Descriptor | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy.orm import Session
 
+from fairlead.errors import StoreFull, Unavailable
+from fairlead.flavors import unsafe
 from fairlead.images.building import ImageRecipe, build_image
 from fairlead.images.layout import reachable
 from fairlead.images.types import BuiltImage
@@ -56,7 +60,11 @@ class Ingredients:
     @property
     def labels(self) -> dict[str, str]:
         """What the bundle itself does not say. No names or numbers of the image: they would make another image of the same content."""
-        said = {"ai.fairlead.model": " ".join(each.reference for each in self.plan.models), "org.opencontainers.image.revision": self.git_commit or ""}
+        said = {
+            "ai.fairlead.model": " ".join(each.reference for each in self.plan.models),
+            "ai.fairlead.lock": self.locked.lock.digest,
+            "org.opencontainers.image.revision": self.git_commit or "",
+        }
         return {name: value for name, value in said.items() if value}
 
 
@@ -70,11 +78,12 @@ class Asker:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """And what came of them. `blobs`: digest to size of everything that it consists of, its lists of packages too."""
+    """And what came of them. `blobs`: digest to size of everything that it consists of, its lists of packages too. `note`: for whoever runs it."""
 
     of: Ingredients
     built: BuiltImage
     blobs: dict[str, int]
+    note: str = ""
 
 
 def asker_of(database: Database, yard: Yard, workspace_id: str, plan: Plan) -> Asker:
@@ -96,7 +105,7 @@ def assemble(yard: Yard, of: Ingredients, asker: Asker, say: Say) -> Made:
         platforms=of.platforms,
     )
     lock = of.locked.lock
-    with open_for(grounds, of.plan.base, lock.python, say) as base:
+    with told_of_disk(yard.cache), open_for(grounds, of.plan.base, lock.python, say) as base:
         recipe = ImageRecipe(
             bundle=of.packed.place,
             lock=lock.text,
@@ -108,7 +117,27 @@ def assemble(yard: Yard, of: Ingredients, asker: Asker, say: Say) -> Made:
         )
         built = build_image(recipe, yard.store, yard.cache, say)
     roots = [built.descriptor, *(each.sbom for each in built.platforms if each.sbom is not None)]
-    return Made(of=of, built=built, blobs={each.digest: each.size for root in roots for each in reachable(yard.store, root)})
+    note = " ".join(filter(None, (*built.notices, note_of_formats(of.packed))))
+    return Made(of=of, built=built, note=note, blobs={each.digest: each.size for root in roots for each in reachable(yard.store, root)})
+
+
+@contextmanager
+def told_of_disk(cache: Path) -> Iterator[None]:
+    """What this machine's disk refuses while an image is made: no room is told at once (StoreFull), the rest may pass (Unavailable)."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreFull(
+                f"The server has no space left where images are made ({cache}, or its temporary folder): free some (`fairlead server gc`), or move --cache-dir."
+            ) from fault
+        raise Unavailable(f"The server's disk refuses what an image is made of ({fault}). See to {cache}, its rights and its disk, then try again.") from fault
+
+
+def note_of_formats(packed: Packed) -> str:
+    """Empty when loading its models runs no code."""
+    found = unsafe.scan(packed.place)
+    return f"{unsafe.notice(found)} A container loads it only with FAIRLEAD_UNSAFE_FORMATS=allow (docker run --env)." if found else ""
 
 
 def _login(session: Session, seal: Seal, workspace_id: str, plan: Plan) -> Login | None:

@@ -13,22 +13,28 @@ from fairlead.errors import UsageError
 from fairlead.images.dockerfile import DockerfileRecipe, write_context
 from fairlead.images.runtime import runtime_lock
 from fairlead.schemas.bases import BaseWish, DockerfileWish
-from fairlead.server.images.assembling import Ingredients, Yard
+from fairlead.server.images.assembling import Ingredients, Yard, note_of_formats, told_of_disk
 from fairlead.stores import tree_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """`tree`: of the folder; `blobs`: digest to size of all of it, the tree too."""
+    """`tree`: of the folder; `blobs`: digest to size of all of it, the tree too. `note`: for whoever runs what is built of it."""
 
     of: Ingredients
     tree: str
     blobs: dict[str, int]
+    note: str = ""
 
 
 def write(yard: Yard, of: Ingredients, wish: DockerfileWish) -> Written:
     """Nothing is executed; the base stays a name. Raises UsageError, EnvironmentFailure."""
-    yard.cache.mkdir(parents=True, exist_ok=True)
+    with told_of_disk(yard.cache):
+        yard.cache.mkdir(parents=True, exist_ok=True)
+        return _written(yard, of, wish)
+
+
+def _written(yard: Yard, of: Ingredients, wish: DockerfileWish) -> Written:
     with TemporaryDirectory(prefix=".context-", dir=yard.cache) as name:
         folder = Path(name) / "context"
         lay(yard, of, wish, folder)
@@ -72,4 +78,4 @@ def _kept(yard: Yard, of: Ingredients, folder: Path) -> Written:
             yard.store.put(stream, expect=file.sha256)
     whole = tree.to_bytes()
     digest = yard.store.put(io.BytesIO(whole)).digest
-    return Written(of=of, tree=digest, blobs={**tree.blobs, digest: len(whole)})
+    return Written(of=of, tree=digest, note=note_of_formats(of.packed), blobs={**tree.blobs, digest: len(whole)})

@@ -19,6 +19,8 @@ from fairlead.server.tables.access import WorkspaceRow
 from fairlead.server.tables.images import ImageRow
 from fairlead.stores import Store
 
+LONGEST_NOTE = 2000
+
 
 def hold(session: Session, workspace_id: str) -> None:
     """Before any row of its images or services: numbers are given, and contents counted, by one at a time."""
@@ -64,7 +66,7 @@ def finish(session: Session, row: ImageRow, made: Made | Written, new: Collectio
         _write_image(row, made, new)
     else:
         row.context = made.tree
-    return _settle(session, row)
+    return _settle(session, row, made.note)
 
 
 def known(session: Session, workspace_id: str, which: ColumnElement[bool]) -> ImageRow | None:
@@ -73,12 +75,12 @@ def known(session: Session, workspace_id: str, which: ColumnElement[bool]) -> Im
     return session.scalars(select(ImageRow).where(*living, which).order_by(ImageRow.id).limit(1).with_for_update()).first()
 
 
-def _settle(session: Session, row: ImageRow) -> ImageRow:
+def _settle(session: Session, row: ImageRow, note: str) -> ImageRow:
     """It is ready, under the next number of its name."""
     at = now()
     numbered = select(func.coalesce(func.max(ImageRow.version), 0)).where(ImageRow.workspace_id == row.workspace_id, ImageRow.name == row.name)
     row.version = (session.scalar(numbered) or 0) + 1
-    row.state, row.stage, row.message, row.finished_at, row.updated_at, row.due_at, row.tries = "ready", None, "", at, at, None, 0
+    row.state, row.stage, row.message, row.finished_at, row.updated_at, row.due_at, row.tries = "ready", None, note[:LONGEST_NOTE], at, at, None, 0
     row.serial, row.etag = row.serial + 1, row.etag + 1
     return _label(session, row, row.label)
 

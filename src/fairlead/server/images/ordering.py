@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from fairlead.schemas.images import Image, NewImage, check_image_name, image_name_of
+from fairlead.schemas.images import Image, NewImage, check_image_name, check_label, image_name_of
 from fairlead.server import audit
 from fairlead.server.access import Access
 from fairlead.server.accounts.secrets import refuse_missing
@@ -26,6 +26,8 @@ CREATED = FaultPoint("images.create.before-commit", "an image is asked for, and 
 def create(session: Session, access: Access, parts: Context, body: NewImage) -> Image:
     """Raises UsageError, NotFound."""
     keep_workspace(session, access)
+    if body.label is not None:
+        check_label(body.label)
     plan = plans.first(session, access, body)
     if plan.base is not None and plan.base.password_secret is not None:
         refuse_missing(session, access.workspace_id, [plan.base.password_secret])
@@ -36,7 +38,7 @@ def create(session: Session, access: Access, parts: Context, body: NewImage) -> 
         name=name,
         created_by=access.principal,
         label=body.label,
-        wish={"platforms": body.platforms, **({"dockerfile": body.dockerfile.model_dump()} if body.dockerfile else {})},
+        wish={"platforms": list(dict.fromkeys(body.platforms)), **({"dockerfile": body.dockerfile.model_dump()} if body.dockerfile else {})},
         description=body.description,
         tags=body.tags,
         git_commit=body.git_commit,

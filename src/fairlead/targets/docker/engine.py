@@ -255,10 +255,25 @@ def _client(address: Address, url: str) -> Any:
         def _disable_socket_timeout(self, _socket: Any) -> None:
             """The library lifts it for streams; nothing here follows one."""
 
-    folder = address.certificates
-    pem = [str(folder / name) for name in ("cert.pem", "key.pem", "ca.pem")] if folder else []
+        def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            """REQUESTS_CA_BUNDLE and its like are for other hosts: the engine's certificate is held against its own ca.pem, or not at all."""
+            return super().merge_environment_settings(url, proxies, stream, self.verify if verify is None else verify, cert)
+
+    pem = _certificates(address)
     tls = docker.TLSConfig(client_cert=tuple(pem[:2]), ca_cert=pem[2], verify=address.verifies) if pem else False
     return Client(base_url=url, version="auto", timeout=TIMEOUT, tls=tls)
+
+
+def _certificates(address: Address) -> list[str]:
+    """Raises Unavailable, in words for people, for what the library would complain of in its own."""
+    folder = address.certificates
+    if folder is None:
+        return []
+    for name in ("cert.pem", "key.pem", "ca.pem"):
+        if not (folder / name).is_file():
+            said = f"The container engine at {address.url} is spoken to with TLS, and there is no file {name} in {folder}"
+            raise Unavailable(f"{said}: put it there, or say where it is with DOCKER_CERT_PATH.", cause="engine-failed")
+    return [str(folder / name) for name in ("cert.pem", "key.pem", "ca.pem")]
 
 
 def _found(listed: Mapping[str, Any]) -> Found:

@@ -66,6 +66,9 @@ def unreachable(where: str, error: BaseException, last_words: str = "") -> Unava
         return Unavailable(f"This user may not use the container engine's socket {path}: {cure}.", cause="engine-failed")
     if any(isinstance(each, FileNotFoundError) for each in _chain(error)):
         return Unavailable(f"There is no container engine at {path}: start Docker or Podman, or say where one is with --docker-host.", cause="engine-failed")
+    if not last_words and (refused := _refused_by_tls(error)):
+        said = f"The container engine at {where} and this machine do not trust each other's certificates ({refused})"
+        return Unavailable(f"{said}: cert.pem, key.pem and ca.pem in DOCKER_CERT_PATH must be of the authority that the engine has.", cause="engine-failed")
     why = last_words or ("it does not answer in time" if "timed out" in str(error).lower() else _innermost(error))
     return Unavailable(f"The container engine at {where} cannot be reached ({why}): start it, or say where one is with --docker-host.", cause="engine-failed")
 
@@ -84,6 +87,13 @@ def _chain(error: Any) -> Iterator[BaseException]:
         seen.add(id(each))
         yield each
         waiting += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+
+
+def _refused_by_tls(error: BaseException) -> str | None:
+    """Why, of a handshake that ended over a certificate, whosever it was."""
+    said = " ".join(str(error).split())
+    found = re.search(r"\[SSL: (\w*(?:CERT|UNKNOWN_CA)\w*)\] ?([^(\[]*)", said)
+    return (found[2].strip() or found[1]) if found else None
 
 
 def _innermost(error: BaseException) -> str:

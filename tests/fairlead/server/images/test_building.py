@@ -42,6 +42,7 @@ def test_each_content_of_an_image_is_read_by_its_digest(owner: Transport) -> Non
     config = json.loads(owner.request("GET", owner.path("blobs", image.platforms[0].config)).content)
     assert config["config"]["Labels"]["ai.fairlead.model"] == "churn:1"
     assert config["config"]["Labels"]["ai.fairlead.bundle"] == image.bundle_digest
+    assert config["config"]["Labels"]["ai.fairlead.lock"] == image.environment_lock
     with Blobs(owner).open(str(image.platforms[0].sbom)) as stream:
         assert json.loads(stream.read())["subject"]["digest"] == f"sha256:{image.digest}"
 
@@ -107,6 +108,7 @@ def test_an_environment_that_cannot_be_locked_fails_as_a_deploy_does(owner: Tran
     ("said", "sentence"),
     [
         ({"name": "Churn Model"}, "Try 'churn-model'"),
+        ({"label": "2"}, "a number means a version"),
         ({"base": BaseWish(image="python:3.11", username="me")}, "password_secret"),
         ({"base": BaseWish(tree="0" * 64)}, "not in this workspace"),
         ({"models": ["churn:1", "churn:1"]}, "given twice"),

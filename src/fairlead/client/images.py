@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 from fairlead.client.transport import Transport
+from fairlead.client.watching import changes_of
 from fairlead.schemas.images import Image, ImageUse, NewImage, NewSignature, Pruned, Pruning
-
-POLL = 20.0  # seconds that one request waits for news
 
 
 def create(transport: Transport, new: NewImage) -> Image:
@@ -28,16 +26,7 @@ def show(transport: Transport, reference: str) -> Image:
 
 def changes(transport: Transport, image_id: str, *, timeout: float | None = None) -> Iterator[Image]:
     """The record each time that something of it changed, until it is ready or failed, or the time is over; the last one is how it stands then."""
-    give_up = None if timeout is None else time.monotonic() + timeout
-    seen = 0
-    while True:
-        left = POLL if give_up is None else min(POLL, max(0.0, give_up - time.monotonic()))
-        image = transport.get(Image, transport.path("images", image_id), {"wait": left, "seen": seen})
-        if image.serial > seen or image.is_settled:
-            yield image
-        seen = image.serial
-        if image.is_settled or (give_up is not None and time.monotonic() >= give_up):
-            return
+    return changes_of(transport, Image, "images", image_id, timeout=timeout)
 
 
 def read_log(transport: Transport, reference: str) -> str:

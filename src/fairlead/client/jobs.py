@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import httpx2
 
 from fairlead.client.transport import Transport, checked
+from fairlead.client.watching import changes_of
 from fairlead.errors import Unavailable
 from fairlead.schemas.batch_services import BatchService, NewBatchService, NewServiceJob
 from fairlead.schemas.jobs import Job, JobEvent, JobLog, JobLogText, JobQuery, JobRows, NewJob, OutputPart, Rerun
-
-POLL = 20.0  # seconds that one request waits for news
 
 
 def create_job(transport: Transport, new: NewJob) -> Job:
@@ -34,16 +32,7 @@ def show_job(transport: Transport, name: str) -> Job:
 
 def changes(transport: Transport, name: str, *, timeout: float | None = None) -> Iterator[Job]:
     """The job each time that something of it changed, until it is over or the time is; the last one is how it stands then."""
-    give_up = None if timeout is None else time.monotonic() + timeout
-    seen = 0
-    while True:
-        left = POLL if give_up is None else min(POLL, max(0.0, give_up - time.monotonic()))
-        job = transport.get(Job, transport.path("jobs", name), {"wait": left, "seen": seen})
-        if job.serial > seen:
-            yield job
-        seen = job.serial
-        if job.is_settled or (give_up is not None and time.monotonic() >= give_up):
-            return
+    return changes_of(transport, Job, "jobs", name, timeout=timeout)
 
 
 def wait_over(transport: Transport, name: str) -> Job:

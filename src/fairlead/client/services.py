@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 
 from fairlead.client.transport import Reply, Transport, checked
+from fairlead.client.watching import POLL, changes_of
 from fairlead.errors import NotFound, Unavailable
 from fairlead.schemas.services import (
     AccessToken,
@@ -27,8 +28,6 @@ from fairlead.schemas.services import (
     TokenWish,
     Trace,
 )
-
-POLL = 20.0  # seconds that one request waits for news
 
 
 def list_targets(transport: Transport) -> list[TargetFacts]:
@@ -58,16 +57,7 @@ def read_service(transport: Transport, name: str) -> Reply[Service]:
 
 def changes(transport: Transport, name: str, *, timeout: float | None = None) -> Iterator[Service]:
     """The service each time that something of it changed, until nothing is on its way or the time is over; the last one is how it stands then."""
-    give_up = None if timeout is None else time.monotonic() + timeout
-    seen = 0
-    while True:
-        left = POLL if give_up is None else min(POLL, max(0.0, give_up - time.monotonic()))
-        service = transport.get(Service, transport.path("services", name), {"wait": left, "seen": seen})
-        if service.serial > seen:
-            yield service
-        seen = service.serial
-        if service.is_settled or (give_up is not None and time.monotonic() >= give_up):
-            return
+    return changes_of(transport, Service, "services", name, timeout=timeout)
 
 
 def change_service(transport: Transport, name: str, change: ServiceChange, *, etag: str | None = None) -> Service:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy.orm import Session
 
-from fairlead.errors import StoreFull, Unavailable
 from fairlead.flavors import unsafe
 from fairlead.images.building import ImageRecipe, build_image
 from fairlead.images.layout import reachable
@@ -105,7 +102,7 @@ def assemble(yard: Yard, of: Ingredients, asker: Asker, say: Say) -> Made:
         platforms=of.platforms,
     )
     lock = of.locked.lock
-    with told_of_disk(yard.cache), open_for(grounds, of.plan.base, lock.python, say) as base:
+    with open_for(grounds, of.plan.base, lock.python, say) as base:
         recipe = ImageRecipe(
             bundle=of.packed.place,
             lock=lock.text,
@@ -119,19 +116,6 @@ def assemble(yard: Yard, of: Ingredients, asker: Asker, say: Say) -> Made:
     roots = [built.descriptor, *(each.sbom for each in built.platforms if each.sbom is not None)]
     note = " ".join(filter(None, (*built.notices, note_of_formats(of.packed))))
     return Made(of=of, built=built, note=note, blobs={each.digest: each.size for root in roots for each in reachable(yard.store, root)})
-
-
-@contextmanager
-def told_of_disk(cache: Path) -> Iterator[None]:
-    """What this machine's disk refuses while an image is made: no room is told at once (StoreFull), the rest may pass (Unavailable)."""
-    try:
-        yield
-    except OSError as fault:
-        if fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StoreFull(
-                f"The server has no space left where images are made ({cache}, or its temporary folder): free some (`fairlead server gc`), or move --cache-dir."
-            ) from fault
-        raise Unavailable(f"The server's disk refuses what an image is made of ({fault}). See to {cache}, its rights and its disk, then try again.") from fault
 
 
 def note_of_formats(packed: Packed) -> str:

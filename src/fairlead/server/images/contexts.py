@@ -13,7 +13,7 @@ from fairlead.errors import UsageError
 from fairlead.images.dockerfile import DockerfileRecipe, write_context
 from fairlead.images.runtime import runtime_lock
 from fairlead.schemas.bases import BaseWish, DockerfileWish
-from fairlead.server.images.assembling import Ingredients, Yard, note_of_formats, told_of_disk
+from fairlead.server.images.assembling import Ingredients, Yard, note_of_formats
 from fairlead.stores import tree_of
 
 
@@ -29,12 +29,7 @@ class Written:
 
 def write(yard: Yard, of: Ingredients, wish: DockerfileWish) -> Written:
     """Nothing is executed; the base stays a name. Raises UsageError, EnvironmentFailure."""
-    with told_of_disk(yard.cache):
-        yard.cache.mkdir(parents=True, exist_ok=True)
-        return _written(yard, of, wish)
-
-
-def _written(yard: Yard, of: Ingredients, wish: DockerfileWish) -> Written:
+    yard.cache.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".context-", dir=yard.cache) as name:
         folder = Path(name) / "context"
         lay(yard, of, wish, folder)

@@ -20,6 +20,7 @@ from fairlead.server.images.contexts import Written
 from fairlead.server.leases import Lease, LeaseLost, Leases
 from fairlead.server.making import provision
 from fairlead.server.making.caches import Caches, read_tree
+from fairlead.server.making.disk import told_of_disk
 from fairlead.server.making.packaging import Packed, pack
 from fairlead.server.making.plans import Plan
 from fairlead.server.making.provision import Locked, Pinned
@@ -60,9 +61,10 @@ class Imaging:
         if job is None:
             return DONE
         try:
-            packed = self._pack(lease, job)
-            locked = self._lock(lease, job, packed)
-            self._keep(lease, job, self._build(lease, job, packed, locked))
+            with told_of_disk(self._caches.folder):
+                packed = self._pack(lease, job)
+                locked = self._lock(lease, job, packed)
+                self._keep(lease, job, self._build(lease, job, packed, locked))
         except FairleadError as error:
             return self._failed(lease, error)
         return DONE

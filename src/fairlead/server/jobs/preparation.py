@@ -21,6 +21,7 @@ from fairlead.server.jobs.ending import end
 from fairlead.server.jobs.environments import BatchLocked, Ingredients
 from fairlead.server.leases import Lease, LeaseLost, Leases
 from fairlead.server.making.caches import read_tree
+from fairlead.server.making.disk import told_of_disk
 from fairlead.server.making.packaging import Packed, pack
 from fairlead.server.making.plans import Plan
 from fairlead.server.making.provision import Pinned
@@ -53,9 +54,10 @@ class JobPreparation:
             job = self._begin(lease)
             if job is None:
                 return DONE
-            packed = self._pack(lease, job)
-            locked = self._lock(lease, job, packed)
-            self._means.caches.builder.build(locked.batch, self._saying(lease))
+            with told_of_disk(self._means.caches.folder):
+                packed = self._pack(lease, job)
+                locked = self._lock(lease, job, packed)
+                self._means.caches.builder.build(locked.batch, self._saying(lease))
             BUILT.reach()
             self._finish(lease)
         except FairleadError as error:

@@ -22,6 +22,7 @@ from fairlead.server.images.assembling import Ingredients, Yard
 from fairlead.server.leases import Lease, LeaseLost, Leases
 from fairlead.server.making import provision
 from fairlead.server.making.caches import read_tree
+from fairlead.server.making.disk import told_of_disk
 from fairlead.server.making.packaging import Packed, pack
 from fairlead.server.making.provision import Pinned, Provision
 from fairlead.server.means import Means
@@ -63,14 +64,18 @@ class Preparation:
         if job is None:
             return DONE
         try:
-            packed = self._pack(lease, job)
-            if job.service.target in IMAGE_TARGETS:
-                self._put_into_image(lease, job, packed)
-            else:
-                self._finish(lease, packed, self._provide(lease, job, packed))
+            with told_of_disk(self._caches.folder):
+                self._prepare(lease, job)
         except FairleadError as error:
             return self._failed(lease, job.revision, error)
         return DONE
+
+    def _prepare(self, lease: Lease, job: _Job) -> None:
+        packed = self._pack(lease, job)
+        if job.service.target in IMAGE_TARGETS:
+            self._put_into_image(lease, job, packed)
+        else:
+            self._finish(lease, packed, self._provide(lease, job, packed))
 
     def _may_take(self) -> ColumnElement[bool]:
         here = or_(ServiceRow.place == self._node, and_(ServiceRow.place.is_(None), ServiceRow.target.in_(self._targets)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from sqlalchemy import update
 from fairlead.client import services
 from fairlead.errors import Changed, Conflict, NotFound, UsageError
 from fairlead.schemas.services import Code, NewService, Reload, ServiceChange, ServiceState, Settings, Stage
+from fairlead.server.making.packaging import Packed
+from fairlead.server.services import preparation
 from fairlead.server.tables.services import ServiceRow
 from fairlead.targets.types import Failure, State
 from fairlead.testing.targets import FakeTarget
@@ -49,6 +52,19 @@ def test_the_target_is_told_everything_that_was_asked_for(desk: Desk, target: Fa
     assert (told.bundle / "bundle.json").is_file()
     assert told.python.exists()
     assert told.auth.mode == "key"
+
+
+def test_a_full_disk_fails_a_deploy_with_a_sentence(desk: Desk, code: Code, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> Packed:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(preparation, "pack", no_room)
+    services.deploy_service(desk.owner, NewService(name="churn", code=code))
+    service = settled(desk.owner, "churn")
+    assert service.update_error is not None
+    assert (service.state, service.update_error.stage) == (ServiceState.FAILED, Stage.PACKAGING)
+    assert "no space left" in service.update_error.message
+    assert "fairlead server gc" in service.update_error.message
 
 
 @pytest.mark.parametrize(

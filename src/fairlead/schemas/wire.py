@@ -6,7 +6,6 @@ import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError, model_validator
 
 from fairlead.errors import UsageError
@@ -18,8 +17,6 @@ Role = Literal["reader", "contributor", "owner"]
 ROLES: tuple[Role, ...] = ("reader", "contributor", "owner")  # each may do what those before it may
 
 DEEPEST = 100  # as the runtime has it
-LATE = tuple(map(int, pydantic.VERSION.split(".")[:2])) >= (2, 14)
-"""Models are built when they are first used: a command uses few of them. Before 2.14 two threads that do it at once disturb each other."""
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Flag = Annotated[bool, Strict()]
@@ -62,7 +59,7 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
 class Request(BaseModel):
     """A body that the server reads: a member it does not know is a mistake of the caller, not to be swallowed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=LATE)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -84,7 +81,7 @@ class Request(BaseModel):
 class Answer(BaseModel):
     """A body that the server writes: a newer server may say more than this client knows."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=LATE)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Page(Answer, Generic[T]):

@@ -71,6 +71,11 @@ class Progress:
         else:
             self.end(step.name, step.seconds)
 
+    def note(self, line: str) -> None:
+        """In the midst of a stage, which goes on."""
+        if not self._silent:
+            self._console.print(Text(f"  {line}"), soft_wrap=True)
+
     def stop(self) -> None:
         if self._status is not None:
             self._status.stop()

@@ -113,7 +113,7 @@ def pull(
     with connect(workspace=workspace) as transport:
         found = images.show(transport, _which(image, identity))
         with output.phase(f"Fetching {found.reference}, {size(found.size or 0)}"):
-            done = package_command.hand_out(transport, found, {"place": place, "push": push, "load": not (place or push)})
+            done = package_command.hand_out(transport, found, {"place": place, "push": push, "load": not (place or push)}, output.say)
     output.result({"image": found.reference, **done}, short=next(iter(done.values())), lines=list(done.items()))
 
 

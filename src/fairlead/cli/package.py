@@ -21,7 +21,7 @@ from fairlead.client.transport import Transport
 from fairlead.errors import BootFailure, EnvironmentFailure, UsageError
 from fairlead.schemas.images import Image, check_image_name, check_label, image_name_of
 from fairlead.sdk import packaging, signing
-from fairlead.sdk.deploying import Wish
+from fairlead.sdk.deploying import Say, Wish
 
 What = Annotated[
     list[str] | None,
@@ -101,7 +101,7 @@ def run(models: list[str], asked: dict[str, Any], output: Output) -> None:
         if asked.get("sign"):
             with progress.stage("signing"):
                 image = signing.sign(transport, image, asked["sign"])
-        done = hand_out(transport, image, asked, progress)
+        done = hand_out(transport, image, asked, progress.note, progress)
     _show(image, done, output, progress)
 
 
@@ -113,8 +113,8 @@ def _check_dockerfile(asked: dict[str, Any]) -> None:
         raise UsageError("--dockerfile writes a folder to build an image from: say where with -o, or --load to have this machine's Docker build it.")
 
 
-def hand_out(transport: Transport, image: Image, asked: dict[str, Any], progress: Progress | None = None) -> dict[str, str]:
-    """Where it went: written, pushed, loaded."""
+def hand_out(transport: Transport, image: Image, asked: dict[str, Any], say: Say, progress: Progress | None = None) -> dict[str, str]:
+    """Where it went: written, pushed, loaded. `say`: is told what a push waits for."""
     stage = progress.stage if progress is not None else nullcontext
     done: dict[str, str] = {}
     if asked.get("place"):
@@ -122,7 +122,7 @@ def hand_out(transport: Transport, image: Image, asked: dict[str, Any], progress
             done["written to"] = str(packaging.write(transport, image, asked["place"]))
     if asked.get("push"):
         with stage("pushing"):
-            pushed = packaging.push(transport, image, asked["push"], lambda _line: None)
+            pushed = packaging.push(transport, image, asked["push"], say)
         done["pushed to"] = f"{asked['push']} ({size(pushed.sent_bytes)} sent)"
     if asked.get("load") and image.context is not None:
         with stage("building by Docker"):
@@ -152,7 +152,10 @@ def _follow(transport: Transport, image: Image, progress: Progress, timeout: flo
     for each in packaging.follow(transport, image, timeout=timeout):
         if isinstance(each, Image):
             return each
-        progress.take(each)
+        if each.note:
+            progress.note(each.note)
+        else:
+            progress.take(each)
     raise AssertionError("following ends with the image")
 
 

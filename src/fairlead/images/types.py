@@ -15,7 +15,13 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 SBOM = "application/vnd.cyclonedx+json"
 
+AGAIN = "; trying again in"  # in every line that says that what is waited for has not come yet
+
 Say = Callable[[str], None]
+
+
+def say_nothing(_: str) -> None:
+    """Where nobody listens."""
 
 
 class Put(Protocol):

@@ -27,7 +27,7 @@ from fairlead.images.layout import MARKER, write_layout
 from fairlead.images.registry.pushing import Pushed
 from fairlead.images.registry.references import parse_reference
 from fairlead.images.registry.registry import Registry
-from fairlead.images.types import MANIFEST, SBOM, Descriptor, Put
+from fairlead.images.types import AGAIN, MANIFEST, SBOM, Descriptor, Put
 from fairlead.schemas import images as wire
 from fairlead.schemas.services import Stage
 from fairlead.sdk.deploying import Say, Wish, parts_of
@@ -43,7 +43,15 @@ _PLATFORM = re.compile(r"linux/[a-z0-9]+(/[a-z0-9]+)?|(?!linux$|windows$|darwin$
 
 @dataclass(frozen=True, kw_only=True)
 class ImageStep(Step):
-    """A stage of a build."""
+    """A stage of a build. `note`: what it waits for, in the midst of it."""
+
+    note: str = ""
+
+    def show(self) -> None:
+        if self.note:
+            print(f"{self.note} ... ", end="", flush=True)
+        else:
+            super().show()
 
     @property
     def name(self) -> str:
@@ -87,7 +95,7 @@ def ask(transport: Transport, wish: Wish, say: Say, *, dockerfile: bool = False,
     return images.create(transport, wire.NewImage.of(**{name: value for name, value in asked.items() if value is not None}))
 
 
-def follow(transport: Transport, image: wire.Image, *, timeout: float | None = None) -> Iterator[Step | wire.Image]:
+def follow(transport: Transport, image: wire.Image, *, timeout: float | None = None) -> Iterator[ImageStep | wire.Image]:
     """Each step as it begins and ends, and last the image. Raises BootFailure (facts: stage, cause, log_lines), Unavailable when time is up."""
     since = time.monotonic()
     stage: Stage | None = None
@@ -99,6 +107,8 @@ def follow(transport: Transport, image: wire.Image, *, timeout: float | None = N
                 yield ImageStep(stage=stage, seconds=now - since)
             stage, since = last.stage, now
             yield ImageStep(stage=Stage(last.stage))
+        if stage is not None and AGAIN in last.message and not last.is_settled:
+            yield ImageStep(stage=stage, note=last.message)
     if not last.is_settled:
         raise Unavailable(f"The image {image.name} is still being built after {timeout or 0:g} s, and goes on: `fairlead image show {image.id}`.")
     _refuse_failed(last)
@@ -151,12 +161,14 @@ def write(transport: Transport, image: wire.Image, place: Path) -> Path:
 def push(transport: Transport, image: wire.Image, destination: str, say: Say) -> Pushed:
     """With this machine's log-in; what the registry lacks comes from the server. Lists of packages and signatures go along.
 
+    `say`: is told of each pause before another try.
+
     Raises UsageError, Forbidden, Unavailable.
     """
     blobs, reference = ServerBlobs(transport, image), parse_reference(destination)
-    with Registry() as registry:
-        pushed = registry.push(blobs, descriptor_of(image), reference, say, sources=_near(image))
-        more = [registry.push(blobs, each, reference.pinned(each.digest), say) for each in referrers_of(image)]
+    with Registry(say=say) as registry:
+        pushed = registry.push(blobs, descriptor_of(image), reference, sources=_near(image))
+        more = [registry.push(blobs, each, reference.pinned(each.digest)) for each in referrers_of(image)]
         with tempfile.TemporaryDirectory(prefix="fairlead-signatures-") as room:
             push_signatures(registry, pushed.reference, image, Path(room))
     return replace(pushed, sent_bytes=sum(each.sent_bytes for each in (pushed, *more)))

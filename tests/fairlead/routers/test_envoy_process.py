@@ -8,16 +8,20 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from fairlead.errors import BootFailure
-from fairlead.routers.envoy import EnvoyRouter
+from fairlead.routers.envoy import EnvoyRouter, keeper
+from fairlead.routers.envoy.place import Place
 from fairlead.routers.types import Route
 from tests.fairlead.routers.services import HANDLE, live, published
 from tests.live import free_port
@@ -171,6 +175,37 @@ def test_it_ends_when_nothing_has_been_published_for_long(envoy: EnvoyRouter, ro
     (envoy.folder / "keeper.json").write_text(json.dumps({**told, "idle_seconds": 0.1}))
     until(lambda: not processes_of(envoy.folder), "both to end")
     published(envoy, route)
+
+
+def test_it_ends_soon_when_the_last_route_is_gone_and_nobody_is_connected(envoy: EnvoyRouter, route: Route) -> None:
+    """By itself: whoever retired the route may have ended. A client that is still there keeps it, and what is published next starts another."""
+    published(envoy, route)
+    other = published(envoy, replace(route, handle="fl-2", port=free_port()))
+    with socket.create_connection(("127.0.0.1", route.port), timeout=60) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 503 ")
+        envoy.retire(HANDLE)
+        assert not (envoy.folder / "idle").exists()
+        envoy.retire(other.handle)
+        settled = (envoy.folder / "idle").stat().st_mtime + 2 * (keeper.SETTLED + keeper.TEND_SECONDS)
+        until(lambda: time.time() > settled, "the keeper to have looked")
+        assert len(processes_of(envoy.folder)) == 2
+    until(lambda: not processes_of(envoy.folder), "both to end")
+    published(envoy, route)
+    assert len(processes_of(envoy.folder)) == 2
+
+
+def test_what_is_published_while_it_ends_is_served_by_another(envoy: EnvoyRouter, route: Route) -> None:
+    published(envoy, route)
+    ended = process_of(envoy, "keeper")
+    envoy.retire(HANDLE)
+    told = json.loads((envoy.folder / "keeper.json").read_text())
+    (envoy.folder / "keeper.json").write_text(json.dumps({**told, "idle_seconds": 0.1}))
+    place = Place(envoy.folder)
+    until(lambda: place.holder(envoy.folder / "changing.lock") is not None or not is_alive(ended), "the keeper to end", pause=0.001)
+    published(envoy, route)
+    assert process_of(envoy, "keeper") != ended
+    assert len(processes_of(envoy.folder)) == 2
 
 
 def test_it_ends_with_its_folder(envoy: EnvoyRouter, route: Route) -> None:

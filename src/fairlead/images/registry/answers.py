@@ -76,6 +76,23 @@ def unreachable(fault: Exception, where: str) -> Unavailable:
     return Unavailable(f"{where} cannot be reached ({why}). See to the name and the network, and try again.{plain}")
 
 
+def reason(fault: BaseException) -> str:
+    """In a few words: `connection refused`."""
+    cause: BaseException | None = fault
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror[:100].lower()
+        cause = cause.__cause__ or cause.__context__
+    return (" ".join(f"{fault}".split()) or type(fault).__name__)[:100].rstrip(".")
+
+
+def is_refused(fault: BaseException | None) -> bool:
+    """True when nobody listens at the address."""
+    while fault is not None and not isinstance(fault, ConnectionRefusedError):
+        fault = fault.__cause__ or fault.__context__
+    return fault is not None
+
+
 def retry_after(response: httpx2.Response) -> float:
     """Seconds; 0 when it does not say."""
     said = response.headers.get("retry-after", "")

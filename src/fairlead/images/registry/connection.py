@@ -19,10 +19,11 @@ import httpx2
 
 from fairlead import __version__
 from fairlead.errors import FairleadError, Unavailable, UsageError
-from fairlead.images.registry.answers import TRY_AGAIN, Answer, is_certificate, read_whole, refusal, retry_after, unreachable
+from fairlead.images.registry.answers import TRY_AGAIN, Answer, is_certificate, read_whole, reason, refusal, retry_after, unreachable
 from fairlead.images.registry.credentials import Credentials
 from fairlead.images.registry.references import Reference
 from fairlead.images.registry.tokens import Login, Scopes
+from fairlead.images.types import AGAIN, Say, say_nothing
 
 PAUSES = (0.3, 1.0, 3.0, 6.0)  # seconds between tries, when the registry does not ask for more
 MOST_PATIENCE = 60.0  # seconds; a registry that asks for more is not available
@@ -58,13 +59,17 @@ class Connection:
         insecure: bool = False,
         trust: Path | None = None,
         pauses: tuple[float, ...] = PAUSES,
+        say: Say = say_nothing,
     ) -> None:
-        """Of the reference, the host. `insecure`: plain HTTP although it is another machine.
+        """Of the reference, the host. `insecure`: plain HTTP although it is another machine. `say`: is told of each pause before another try, by any thread.
 
         `trust`: a file of certificate authorities; None: the system's, or SSL_CERT_FILE's.
         """
         self.host = reference.host
         self.pauses = pauses
+        self._say = say
+        self._told = 0.0  # the longest pause that was told of since the registry last answered
+        self._telling = threading.Lock()
         self._insecure = insecure
         self._secure = httpx2.URL(f"https://{reference.api_host}")
         loopback = _is_loopback(self._secure.host)
@@ -127,12 +132,15 @@ class Connection:
             except httpx2.TransportError as fault:
                 if pause is None or isinstance(fault, _HOPELESS) or is_certificate(fault):
                     raise self._unreachable(fault) from fault
-                wait(pause)
+                self._rest(f"does not answer ({reason(fault)})", pause)
             else:
-                if pause is None or response.status_code not in TRY_AGAIN or retry_after(response) > MOST_PATIENCE:
+                if response.status_code not in TRY_AGAIN:
+                    self._told = 0.0
+                    return response
+                if pause is None or retry_after(response) > MOST_PATIENCE:
                     return response
                 response.close()
-                wait(pause, retry_after(response))
+                self._rest(f"answers {response.status_code}", pause, retry_after(response))
         raise AssertionError("the last try returns or raises")
 
     def _authorized(self, asked: Asked) -> httpx2.Response:
@@ -174,7 +182,7 @@ class Connection:
             except httpx2.TransportError as fault:
                 if pause is None or isinstance(fault, _HOPELESS) or is_certificate(fault):
                     raise self._without_secrets(unreachable(fault, f"{target.host}, which gives tokens for the registry {self.host},")) from fault
-                wait(pause)
+                self._rest(f"is there, and {target.host}, which gives its tokens, does not answer ({reason(fault)})", pause)
             else:
                 if pause is None or answer.status not in TRY_AGAIN:
                     return answer
@@ -196,6 +204,14 @@ class Connection:
         if (url.scheme == "https" or plain) and url.host and not url.userinfo:
             return url
         raise UsageError(f"The registry {self.host} sends us to {url.scheme}://{url.host}, which is not safe; it must name an https address.")
+
+    def _rest(self, why: str, pause: float, asked: float = 0.0) -> None:
+        """Told once, however many threads wait for the same registry."""
+        with self._telling:
+            is_news, self._told = pause > self._told, max(pause, self._told)
+        if is_news:
+            self._say(self._login.hide_in(f"The registry {self.host} {why}{AGAIN} {max(pause, asked):.3g} s"))
+        wait(pause, asked)
 
     def _unreachable(self, fault: Exception) -> FairleadError:
         return self._without_secrets(unreachable(fault, f"The registry {self.host}"))

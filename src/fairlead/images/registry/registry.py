@@ -16,11 +16,7 @@ from fairlead.images.registry.pushing import Destination, Pushed, push
 from fairlead.images.registry.references import Reference, parse_reference
 from fairlead.images.registry.referrers import list_referrers, write_artifact
 from fairlead.images.registry.uploads import CHUNK
-from fairlead.images.types import Blobs, Descriptor, Say
-
-
-def _say_nothing(_: str) -> None:
-    pass
+from fairlead.images.types import Blobs, Descriptor, Say, say_nothing
 
 
 class Registry:
@@ -34,8 +30,11 @@ class Registry:
         trust: Path | None = None,
         pauses: tuple[float, ...] = PAUSES,
         chunk: int = CHUNK,
+        say: Say = say_nothing,
     ) -> None:
         """`credentials`: for a host, asked once. `insecure`: hosts that may be spoken to without TLS, as this machine always may.
+
+        `say`: is told of each pause before another try.
 
         `trust`: a file of certificate authorities; None: the system's, or SSL_CERT_FILE's.
         """
@@ -44,6 +43,7 @@ class Registry:
         self._trust = trust
         self._pauses = pauses
         self._chunk = chunk
+        self._say = say
         self._connections: dict[str, Connection] = {}
         self._lock = threading.Lock()
 
@@ -68,7 +68,7 @@ class Registry:
         found = _parsed(reference)
         return fetch_document(self._connect(found), found)
 
-    def pull(self, reference: Reference | str, blobs: Blobs, platforms: Collection[str] = (), say: Say = _say_nothing) -> Descriptor:
+    def pull(self, reference: Reference | str, blobs: Blobs, platforms: Collection[str] = (), say: Say = say_nothing) -> Descriptor:
         """Brings everything into `blobs`, each digest checked, and answers the descriptor of what the reference names.
 
         Of an index only these platforms come along; none said: all. Raises NotFound, DigestMismatch, Unavailable and what logins raise.
@@ -77,7 +77,7 @@ class Registry:
         return pull(self._connect(found), found, blobs, platforms, say)
 
     def push(
-        self, blobs: Blobs, descriptor: Descriptor, reference: Reference | str, say: Say = _say_nothing, *, sources: Sequence[Reference | str] = ()
+        self, blobs: Blobs, descriptor: Descriptor, reference: Reference | str, say: Say = say_nothing, *, sources: Sequence[Reference | str] = ()
     ) -> Pushed:
         """Sends what the registry lacks. `sources`: images whose blobs may be there already, such as the base; those of other registries are left out."""
         found = _parsed(reference)
@@ -85,7 +85,7 @@ class Registry:
         to = Destination(connection=self._connect(found), reference=found, sources=near, chunk=self._chunk)
         return push(to, blobs, descriptor, say)
 
-    def copy(self, source: Reference | str, target: Reference | str, blobs: Blobs, say: Say = _say_nothing, *, platform: str | None = None) -> Pushed:
+    def copy(self, source: Reference | str, target: Reference | str, blobs: Blobs, say: Say = say_nothing, *, platform: str | None = None) -> Pushed:
         """From one registry to another, or within one; of an index everything, or one platform's image. `blobs` keeps what passes through."""
         found = _parsed(source)
         if platform:
@@ -93,7 +93,7 @@ class Registry:
         descriptor = self.pull(found, blobs, [platform] if platform else (), say)
         return self.push(blobs, descriptor, target, say, sources=[found])
 
-    def attach(self, blobs: Blobs, subject: Descriptor, content: Descriptor, artifact_type: str, reference: Reference | str, say: Say = _say_nothing) -> Pushed:
+    def attach(self, blobs: Blobs, subject: Descriptor, content: Descriptor, artifact_type: str, reference: Reference | str, say: Say = say_nothing) -> Pushed:
         """Content that lies in `blobs`, such as an SBOM, as a referrer of an image in the repository."""
         manifest = write_artifact(blobs, subject, content, artifact_type)
         return self.push(blobs, manifest, _parsed(reference).pinned(manifest.digest), say)
@@ -113,7 +113,8 @@ class Registry:
             known = self._connections.get(reference.host)
             if known is None:
                 insecure = reference.host in self._insecure
-                known = Connection(reference, self._find(reference.host), insecure=insecure, trust=self._trust, pauses=self._pauses)
+                found = self._find(reference.host)
+                known = Connection(reference, found, insecure=insecure, trust=self._trust, pauses=self._pauses, say=self._say)
                 self._connections[reference.host] = known
             return known
 

@@ -11,6 +11,8 @@ from fairlead.routers.envoy.resources import TYPE
 MOST_CONNECTIONS = 20_000  # of clients; a front takes 10,000
 MOST_HEAP = 1 << 30  # bytes; 60 MB are in use at rest
 DRAIN_SECONDS = 600  # how long requests of a retired address may take
+MANAGERS = ("listener_manager", "cluster_manager")
+CONNECTIONS = ".downstream_cx_active"  # the keeper ends Envoy when nothing is published and nobody is connected
 MONITORS = "envoy.extensions.resource_monitors"
 
 
@@ -20,7 +22,7 @@ def bootstrap(place: Place) -> dict[str, Any]:
         "admin": {"address": {"pipe": {"path": str(place.admin), "mode": 0o600}}},
         "dynamic_resources": {"lds_config": file_source(place.listeners.path), "cds_config": file_source(place.clusters.path)},
         "overload_manager": _overload_manager(),
-        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": "listener_manager"}, {"prefix": "cluster_manager"}]}}},
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [*({"prefix": name} for name in MANAGERS), {"suffix": CONNECTIONS}]}}},
         "stats_flush_interval": "60s",
     }
 

@@ -17,6 +17,8 @@ import time
 
 LOOK_SECONDS = 0.1
 TEND_SECONDS = 5.0
+SETTLED = 5.0  # seconds; by then Envoy has left the addresses that it was told to leave
+ANSWERS_WITHIN = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 LASTED = 10.0  # seconds; an Envoy that ran as long has not failed to start
 MOST_LOG = 5_000_000  # bytes per file; one older one is kept
@@ -88,8 +90,8 @@ class Keeper:
         for name in ("envoy.log", "answers.log", "keeper.log"):
             bound(os.path.join("log", name))
         with open("keeper.json", encoding="utf-8") as file:
-            patience = json.load(file)["idle_seconds"]
-        if is_idle(patience):
+            said = json.load(file)
+        if is_idle(said["idle_seconds"]) or (is_for(SETTLED) and not is_connected(said.get("admin", "")) and is_idle(SETTLED)):
             self.is_over = True
 
 
@@ -138,14 +140,40 @@ def pid_in(path: str) -> int:
 
 def is_idle(patience: float) -> bool:
     """Nothing is published, and has not been for so long that nothing can be in flight. From then on a publication waits, and starts another keeper."""
-    with contextlib.suppress(FileNotFoundError):
-        if time.time() - os.stat("idle").st_mtime > patience:
-            changing = os.open("changing.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(changing, fcntl.LOCK_EX)  # until this process ends
-            if os.path.exists("idle"):
-                return True
-            os.close(changing)
+    if is_for(patience):
+        changing = os.open("changing.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(changing, fcntl.LOCK_EX)  # until this process ends
+        if is_for(patience):  # still: what was published meanwhile may be gone again, and have requests in hand
+            return True
+        os.close(changing)
     return False
+
+
+def is_for(seconds: float) -> bool:
+    """Nothing has been published for longer."""
+    with contextlib.suppress(FileNotFoundError):
+        return time.time() - os.stat("idle").st_mtime > seconds
+    return False
+
+
+def is_connected(admin: str) -> bool:
+    """A client to Envoy, also one that only rests. True when Envoy does not say."""
+    import http.client  # noqa: PLC0415 - large, and needed only near the end
+    import socket  # noqa: PLC0415
+
+    connection = http.client.HTTPConnection("localhost")
+    try:
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(ANSWERS_WITHIN)
+        connection.sock.connect(admin)
+        connection.request("GET", "/stats?filter=^listener%5C..*downstream_cx_active$")
+        said = connection.getresponse().read().decode()
+    except (OSError, http.client.HTTPException):
+        return True
+    finally:
+        connection.close()
+    lines = said.splitlines()  # this very connection is among them; an Envoy that an earlier release has started does not count
+    return not lines or any(not line.endswith(": 0") for line in lines if not line.startswith("listener.admin."))
 
 
 def bound(path: str) -> None:

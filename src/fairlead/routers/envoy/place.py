@@ -7,7 +7,7 @@ xds/listeners.json        read by Envoy, as are the next two: addresses, with th
     routes.json           which generation answers for which route
 bootstrap.json, keeper.json   how Envoy is started
 keeper.lock, envoy.lock   who holds one is the keeper, or Envoy; the process id is inside
-idle                      nothing has been published since its time
+idle                      nothing has been published since its time; once nobody is connected any more, keeper and Envoy end
 log/                      envoy.log · answers.log: what the router answered itself · keeper.log
 admin.sock                Envoy's administration, for the owner alone
 """

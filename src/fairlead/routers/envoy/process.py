@@ -26,7 +26,8 @@ def prepare(place: Place, program: Path, concurrency: int) -> None:
     for file in (place.clusters, place.routes, place.listeners):
         file.ensure()
     write_json(place.bootstrap, bootstrap.bootstrap(place))
-    write_json(place.keeper, {"command": bootstrap.command(str(program), place, concurrency), "idle_seconds": bootstrap.DRAIN_SECONDS})
+    command = bootstrap.command(str(program), place, concurrency)
+    write_json(place.keeper, {"command": command, "idle_seconds": bootstrap.DRAIN_SECONDS, "admin": str(place.admin)})
 
 
 def ensure(place: Place) -> None:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from fairlead.errors import EnvironmentFailure, NotFound, Unavailable, UsageError
 from fairlead.images.bases import Base, open_base, own, pull_base
+from fairlead.images.registry.answers import is_refused
 from fairlead.images.registry.credentials import Credentials, find_credentials
 from fairlead.images.registry.references import parse_reference
 from fairlead.images.registry.registry import Registry
@@ -81,15 +82,15 @@ def _pulled(grounds: Grounds, said: str, into: Blobs, say: Say) -> Base:
 
     def pull(_: str, blobs: Blobs, platforms: Collection[str]) -> Descriptor:
         try:
-            with Registry(credentials) as registry:
+            with Registry(credentials, say=say) as registry:
                 return registry.pull(reference, blobs, platforms or (own(),), say)
         except Unavailable as error:
-            if not _is_name_unknown(error):
+            is_closed = is_refused(error)
+            if not is_closed and not _is_name_unknown(error):
                 raise
+            where = "a registry at whose address nobody listens (connection refused)" if is_closed else "a registry whose name this machine does not know"
             cure = "Name another base (--base, or the server's setting image_base): a reference, or the path of an OCI layout or Docker archive."
-            raise EnvironmentFailure(
-                f"The base image {said} is in a registry whose name this machine does not know. {cure}", cause="base-unreachable"
-            ) from error
+            raise EnvironmentFailure(f"The base image {said} is in {where}. {cure}", cause="base-unreachable") from error
 
     return pull_base(str(reference), pull, into, grounds.cache, platforms=grounds.platforms, say=say)
 

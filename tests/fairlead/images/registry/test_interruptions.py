@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from fairlead.errors import BlobDamaged, BlobNotFound, DigestMismatch, TooLarge, Unavailable, UsageError
-from fairlead.images.registry import pulling
+from fairlead.images.registry import connection, pulling
 from fairlead.images.registry.documents import load_document
 from fairlead.images.registry.registry import Registry
 from fairlead.images.types import Descriptor
@@ -164,6 +164,41 @@ def test_a_registry_that_wants_an_hour_is_not_waited_for(proxy: FaultyRegistry, 
 def test_a_registry_that_is_not_there_is_said(client: Registry) -> None:
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1 cannot be reached"):
         client.resolve("127.0.0.1:1/app:1")
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds, of which none passes."""
+    pauses: list[float] = []
+    monkeypatch.setattr(connection, "wait", lambda *seconds: pauses.append(max(seconds)))
+    return pauses
+
+
+def test_each_pause_before_a_registry_that_refuses_is_told(waited: list[float]) -> None:
+    said: list[str] = []
+    with Registry(lambda _: None, say=said.append) as client, pytest.raises(Unavailable, match="cannot be reached"):
+        client.resolve("127.0.0.1:1/app:1")
+    assert said == [f"The registry 127.0.0.1:1 does not answer (connection refused); trying again in {pause} s" for pause in ("0.3", "1", "3", "6")]
+    assert sum(waited) <= 12  # of seconds, which `wait` lengthens by at most a quarter
+
+
+def test_a_push_to_a_registry_that_refuses_ends_with_its_first_blobs(store: FolderStore, waited: list[float]) -> None:
+    """Several at a time, told as one; those that wait for their turn are not begun."""
+    said: list[str] = []
+    manifest = small.image(store, *(small.layer({f"{number}": small.noise(100)}) for number in range(8)))
+    with Registry(lambda _: None, say=said.append) as client, pytest.raises(Unavailable, match="cannot be reached"):
+        client.push(store, manifest, "127.0.0.1:1/app:1")
+    assert sorted(said) == [f"The registry 127.0.0.1:1 does not answer (connection refused); trying again in {pause} s" for pause in ("0.3", "1", "3", "6")]
+    assert len(waited) <= 3 * 4
+
+
+def test_a_registry_that_is_busy_is_told_by_its_status(proxy: FaultyRegistry, there: tuple[str, Descriptor], waited: list[float]) -> None:
+    said: list[str] = []
+    proxy.faults.append(Fault(method="GET", path="/manifests/", times=2, status=429, headers={"retry-after": "7"}))
+    with Registry(lambda _: None, say=said.append) as client:
+        client.resolve(there[0])
+    assert said == [f"The registry {proxy.host} answers 429; trying again in 7 s"] * 2
+    assert waited == [7.0, 7.0]
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])

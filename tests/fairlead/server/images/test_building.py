@@ -11,6 +11,7 @@ from fairlead.client import images
 from fairlead.client.blobs import Blobs
 from fairlead.client.transport import Transport
 from fairlead.errors import NotFound, UsageError
+from fairlead.images.registry import connection
 from fairlead.schemas.bases import BaseWish
 from fairlead.schemas.images import NewImage
 from fairlead.schemas.services import EnvironmentWish
@@ -89,6 +90,15 @@ def test_a_base_that_is_none_fails_with_the_stage_and_the_reason(owner: Transpor
     assert image.failure is not None
     assert (image.state, image.version, image.failure.stage, image.failure.cause) == ("failed", None, "image", "usage-error")
     assert image.failure.message.startswith("The uploaded base 'nonsense' is no usable tar archive")
+
+
+def test_a_registry_that_refuses_fails_without_another_build_and_says_what_it_waited_for(owner: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "wait", lambda *_: None)
+    image = settled(owner, images.create(owner, wish(owner, base=BaseWish(image="127.0.0.1:1/python:3.11-slim"))))
+    assert image.failure is not None
+    assert (image.state, image.failure.cause) == ("failed", "base-unreachable")
+    assert "connection refused" in image.failure.message
+    assert images.read_log(owner, image.id).count("does not answer (connection refused); trying again in") == len(connection.PAUSES)
 
 
 def test_a_registry_whose_name_is_unknown_fails_at_once_with_the_way_out(owner: Transport) -> None:

@@ -50,6 +50,7 @@ def test_what_there_is_is_listed_shown_and_cleared_up(shell: Shell, echo: Path, 
     assert [line.split()[:3] for line in listed] == [["NAME", "STATE", "MODELS"], ["churn:2", "ready", "m:1"], ["churn:1", "ready", "m:1"]]
     assert all(len(line) <= 80 for line in listed)
     assert shell.ok("image", "list", "--quiet") == "churn:2\nchurn:1\n"
+    assert "No image is like that" in shell("image", "list", "-n", "other").err
     assert "label        stable" in shell.ok("image", "show", "churn:stable")
     history = shell.ok("image", "history", "churn:2").splitlines()
     assert [(line.split()[0], line.split()[-1]) for line in history[1:]] == [

@@ -54,7 +54,7 @@ Description = Annotated[str | None, typer.Option(help="What it is for.")]
 Allow = Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Ship a file that looks like a key or password file.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Update the service of that name, without losing a request.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return when the server has taken it on.")]
-Timeout = Annotated[float | None, typer.Option(help="Seconds to wait; the deployment goes on after that.", show_default="no limit")]
+Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds to wait; the deployment goes on after that.", show_default="no limit")]
 
 
 def deploy(

@@ -43,7 +43,8 @@ def list_images(
     with connect(workspace=workspace) as transport:
         found = list(images.each(transport, name=name, model=model))
     rows = [(each.reference if each.version else each.name, each.state, each.models, _size(each.size), _digest(each), each.created_at) for each in found]
-    output.table(found, ("NAME", "STATE", "MODELS", "SIZE", "DIGEST", "CREATED"), rows, empty="There are no images; `fairlead package MODEL` makes one.")
+    none = "No image is like that; `fairlead image list` shows all." if name or model else "There are no images; `fairlead package MODEL` makes one."
+    output.table(found, ("NAME", "STATE", "MODELS", "SIZE", "DIGEST", "CREATED"), rows, empty=none)
 
 
 @app.command()

@@ -37,7 +37,7 @@ Name = Annotated[str | None, typer.Option("-n", "--name", help="Name of the imag
 ImageLabel = Annotated[str | None, typer.Option("--label", metavar="WORD", help="A word that means this version from now on: NAME:WORD.")]
 Sign = Annotated[Path | None, typer.Option(metavar="KEY", help="Sign it with this private key (cosign's; its password in COSIGN_PASSWORD).")]
 Dockerfile = Annotated[bool, typer.Option("--dockerfile", help="Write a Dockerfile and its context (to -o) instead of an image.")]
-Timeout = Annotated[float | None, typer.Option(help="Seconds to wait; the build goes on after that.", show_default="no limit")]
+Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds to wait; the build goes on after that.", show_default="no limit")]
 
 
 def package(

@@ -24,6 +24,8 @@ from fairlead.images.types import Say
 
 _MOUNTS = {"pip": "pip.conf", "ca": "ca.crt"}  # id of the secret, name in /build
 _TAG = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]{0,254}")
+_BASE_IS_AWAY = re.compile(r"failed to (resolve source metadata|do request)|pull access denied|manifest unknown|dial tcp|Error response from daemon: Get ")
+_NAME_A_BASE = "The base is in no registry that the engine reaches: name another one (--base NAME, or the Dockerfile's FROM), or load it there first."
 _BUILT_IN = (18, 9)  # docker clients from here to 23 have BuildKit inside; later ones have the plugin buildx
 _ITS_OWN_PLUGIN = (23, 0)
 
@@ -159,8 +161,9 @@ def _build(command: list[str], variables: dict[str, str], given: IO[bytes], say:
     if process.returncode:
         step = f"step {progress.step}" if progress.step else "its start"
         why = _sentence(progress.last[-1] if progress.last else f"docker ended with {process.returncode} and said nothing")
+        cure = _NAME_A_BASE if _BASE_IS_AWAY.search("\n".join(progress.last)) else "Correct the Dockerfile or what it copies, and build again."
         raise EnvironmentFailure(
-            f"The image could not be built; it failed at {step}: {why} Correct the Dockerfile or what it copies, and build again.",
+            f"The image could not be built; it failed at {step}: {why} {cure}",
             log="\n".join(progress.last),
             cause="image-build",
             step=progress.step,

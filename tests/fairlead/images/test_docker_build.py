@@ -148,6 +148,13 @@ def test_a_failed_step_is_named_with_its_last_lines(engine: Engine, builder: Bui
     assert caught.value.cause == "image-build"
 
 
+def test_a_base_that_no_registry_gives_is_said_to_be_the_fault(engine: Engine, builder: Builder, tmp_path: Path) -> None:
+    write_context(recipe(tmp_path, base_image="127.0.0.1:1/nowhere/base:1"), tmp_path / "context")
+    with pytest.raises(EnvironmentFailure, match="name another one") as caught:
+        build_context(tmp_path / "context", engine.tag(), lambda _line: None, builder=builder)
+    assert "Correct the Dockerfile" not in str(caught.value)
+
+
 def test_a_base_with_another_python_is_refused_by_the_build(engine: Engine, builder: Builder, tmp_path: Path) -> None:
     write_context(recipe(tmp_path, python="3.12"), tmp_path / "context")
     with pytest.raises(EnvironmentFailure) as caught:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from fairlead.errors import EnvironmentFailure, FairleadError, StoreFull, Unavailable
+from fairlead.errors import EnvironmentFailure, FairleadError, Forbidden, StoreFull, Unavailable
 from fairlead.images.bases import own
 from fairlead.schemas.services import IMAGE_TARGETS, Failure
 from fairlead.server.clock import now
@@ -217,6 +217,7 @@ def _service(session: Session, row: RevisionRow) -> ServiceRow:
 
 def _failure(row: RevisionRow, error: FairleadError) -> Failure:
     stage = "packaging" if row.bundle_digest is None else row.stage if row.stage in ("environment", "image") else "environment"
+    stage = "image" if isinstance(error, Forbidden) else stage  # one that must not run as it is
     said: Any = error.log if isinstance(error, EnvironmentFailure) else ""
     cause = error.cause if isinstance(error, EnvironmentFailure) else type(error).problem_type().rpartition(":")[2]
     return Failure(stage=stage, cause=cause, message=str(error), log_lines=said.splitlines())

@@ -193,7 +193,8 @@ def test_only_what_is_signed_runs_where_a_key_is_set(database_url: str, tmp_path
             (tmp_path / "key").write_bytes(key.private)
             assert len(signing.sign(desk.owner, image, tmp_path / "key").signatures) == number + 1
             services.change_service(desk.owner, "live", ServiceChange(image="live:1"))
-            assert (settled(desk.owner, "live").state is ServiceState.HEALTHY) == (key is pair)
+            now = settled(desk.owner, "live")
+            assert (now.state is ServiceState.HEALTHY, now.update_error and now.update_error.stage) == ((True, None) if key is pair else (False, "image"))
         assert deployed(desk.owner, NewService(name="local-one", code=script(desk.owner))).state is ServiceState.HEALTHY
     finally:
         desk.stop()

@@ -64,7 +64,12 @@ def reach_database(settings: Settings, called: str = "fairlead server") -> Datab
 
 
 def open_files(settings: Settings) -> Store:
-    places.make_private(settings.cache_dir)
+    try:
+        places.make_private(settings.cache_dir)
+    except OSError as error:
+        raise BootFailure(
+            f"The cache folder {settings.cache_dir} cannot be used ({error.strerror or error}); give the server one that it may write to with --cache-dir."
+        ) from error
     return open_store(settings.store, spool=settings.cache_dir / "spool")
 
 

@@ -13,8 +13,10 @@ import pytest
 from fairlead import places
 from fairlead.errors import BootFailure, UsageError
 from fairlead.server import settings as store
+from fairlead.server.opening import open_files
 from fairlead.server.presence import Presence
 from fairlead.server.redaction import without_secrets
+from fairlead.server.settings import Settings
 from tests.control_plane import ControlPlane, ControlPlanes
 from tests.local_home import LocalHome
 from tests.waiting import until
@@ -94,6 +96,12 @@ def test_a_folder_on_a_network_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(places, "network_filesystem", lambda _folder: "nfs4")
     with pytest.raises(BootFailure, match="is on nfs4: its locks and its database would break there"):
         Presence(tmp_path / "state")
+
+
+def test_a_cache_folder_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(BootFailure, match=r"cache folder .* cannot be used .*--cache-dir"):
+        open_files(Settings(state_dir=tmp_path / "state", cache_dir=tmp_path / "file" / "cache", store_url=str(tmp_path / "blobs")))
 
 
 def test_a_log_takes_what_is_no_text(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from fairlead.client import services
 from fairlead.client.connection import connect
 from fairlead.errors import UsageError
 from fairlead.schemas.services import KeyRotation, Keys
+from fairlead.sdk import scoring
 
 Which = Annotated[str, typer.Option("-k", "--key", metavar="Primary|Secondary", help="The key to replace.")]
 Value = Annotated[str | None, typer.Option("-s", "--set-key", help="A key of yours; default: a new one.")]
@@ -78,7 +79,9 @@ def regen_key(
     output = Output(as_json=as_json, quiet=quiet)
     rotation = KeyRotation.of(key=key.lower(), **({"value": set_key} if set_key else {}))
     with connect(workspace=workspace) as transport:
-        made = services.regenerate_key(transport, find(transport, words, name, identity), rotation.key, rotation.value)
+        service = services.show_service(transport, find(transport, words, name, identity))
+        made = services.regenerate_key(transport, service.name, rotation.key, rotation.value)
+    scoring.until_taken(service, getattr(made, rotation.key))
     if quiet:
         print(getattr(made, rotation.key))
     else:

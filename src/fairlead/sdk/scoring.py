@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import ssl
+import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -14,6 +16,8 @@ from fairlead.errors import FairleadError, Unauthenticated, Unavailable, UsageEr
 from fairlead.schemas.services import Service
 
 TIMEOUT = 120.0
+TAKEN_WITHIN = 10.0  # seconds; a service that answers takes new keys in a fraction of one
+_PAUSE = 0.05
 _CLASSES: dict[int, type[FairleadError]] = {400: UsageError, 401: Unauthenticated, 413: UsageError, 415: UsageError, 429: Unavailable, 503: Unavailable}
 
 
@@ -37,6 +41,21 @@ def score_service(service: Service, credential: str | None, data: str | bytes | 
         why = service.update_error.message if service.update_error is not None and service.revision is None else str(error)
         cure = f"`fairlead service doctor {service.name}` finds what is wrong."
         raise Unavailable(f"The service {service.name} does not answer; it is {service.state.value}: {why.rstrip('.')}. {cure}") from error
+
+
+def until_taken(service: Service, key: str) -> None:
+    """Returns when the service lets the key in: the server hands it a new one a moment after it has made it. One that does not answer is not waited for."""
+    if service.swagger_uri is None:
+        return
+    give_up = time.monotonic() + TAKEN_WITHIN
+    with httpx2.Client(headers={"authorization": f"Bearer {key}"}, timeout=TAKEN_WITHIN, trust_env=False, verify=trust(service.swagger_uri)) as client:
+        while time.monotonic() < give_up:
+            try:
+                if client.get(service.swagger_uri).status_code != HTTPStatus.UNAUTHORIZED:
+                    return
+            except httpx2.TransportError:
+                return
+            time.sleep(_PAUSE)  # noqa: TID251 - a pause between looks is by the clock
 
 
 def sample_of(address: str, client: httpx2.Client) -> Any:

@@ -262,6 +262,7 @@ class Webservice:
         if which not in ("primary", "secondary"):
             raise UsageError(f"There is no key {key!r}; say Primary or Secondary.")
         keys = services.regenerate_key(self.workspace.transport, self.name, "primary" if which == "primary" else "secondary", set_key)
+        scoring.until_taken(self._facts, keys.primary if which == "primary" else keys.secondary)
         return keys.primary, keys.secondary
 
     def get_token(self) -> tuple[str, datetime]:

@@ -58,8 +58,13 @@ def test_old_files_go_and_the_service_goes_on_when_turning_over_fails(serve: Lau
     steered.write(1, log_max_bytes=1_000_000, generation=2)
     steered.reload()
     size = steered.log.stat().st_size
-    service.post("/score", {"tag": "x" * 5000})
-    until(lambda: steered.log.stat().st_size > size + 5000, "the larger limit to hold")
+
+    def grows() -> bool:
+        """A worker that has not heard of the last turn yet writes to the file before."""
+        service.post("/score", {"tag": "x" * 5000})
+        return steered.log.stat().st_size > size + 5000
+
+    until(grows, "the larger limit to hold")
 
 
 def test_reopen_log_goes_on_in_a_new_file_in_every_process(serve: Launcher, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.local_home import LocalHome
 from tests.needs import IN_CI, require
 from tests.postgresql import PostgreSQL
 from tests.s3 import S3Server, running_s3
-from tests.side_by_side import ByFile
+from tests.side_by_side import ByFile, turn_of
 
 # A run that decides whether a change lands tries the same examples each time; on a developer's machine the dice find new ones.
 # Neither tells from the time an example takes whether it is right: that depends on what else runs.
@@ -167,6 +167,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: turn_of(item.nodeid))
     if config.getoption("--long"):
         return
     long = [item for item in items if item.get_closest_marker("long")]

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import fairlead.server
+from fairlead.client import watching
 from fairlead.server import faults
 from fairlead.server.maintenance.archive import Reader
 from tests.control_plane import ControlPlanes
@@ -47,10 +48,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("killed")
     planes = ControlPlanes(folder / "planes", WITH_FAKE_DRIVER)
     (folder / "planes").mkdir()
-    try:
-        yield World(planes, folder)
-    finally:
-        planes.end()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(watching, "PATIENCE", 0.0)  # nobody starts the killed server while a client waits for it
+        try:
+            yield World(planes, folder)
+        finally:
+            planes.end()
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ import pytest
 
 import fairlead.server
 from fairlead.client import watching
+from fairlead.sdk import uploads
 from fairlead.server import faults
 from fairlead.server.maintenance.archive import Reader
 from tests.control_plane import ControlPlanes
@@ -50,6 +51,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     (folder / "planes").mkdir()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(watching, "PATIENCE", 0.0)  # nobody starts the killed server while a client waits for it
+        patched.setattr(uploads, "_PAUSES", (0.1,))
         try:
             yield World(planes, folder)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import subprocess
@@ -14,6 +15,8 @@ import platformdirs
 
 HOME_VARIABLE = "FAIRLEAD_HOME"
 NETWORK_FILESYSTEMS = frozenset({"afpfs", "afs", "beegfs", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs", "sshfs", "webdav"})
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk says that takes no more."""
 
 
 def state_dir() -> Path:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from fairlead.sdk.webservice import START_UP
+
 _MARKS = {"info": "", "warning": "WARN ", "error": "ERROR ", "critical": "FATAL ", "debug": "DEBUG "}
 _SAID = {"time", "level", "source", "message", "request_id"}
 _OF_NO_USE = {"revision", "worker", "generation", "pid", "bytes", "rows", "queue_ms", "run_ms"}
-_OF_START_UP = "00000000"
 
 
 def as_text(line: str) -> str:
@@ -21,7 +22,7 @@ def as_text(line: str) -> str:
         return line
     first, more, rest = _message(said).partition("\n")
     request = str(said.get("request_id") or "")[:8]
-    mark = f"  [{request}]" if request and request != _OF_START_UP else ""
+    mark = f"  [{request}]" if request and request != START_UP[:8] else ""
     return f"{said['time'][11:19]}  {_MARKS.get(str(said.get('level')), '')}{said.get('source', '')}: {first}{mark}{more}{rest}"
 
 

@@ -138,8 +138,7 @@ class _PlatformBuild:
             return make_site_layer(made_of, blobs, kept, say)
 
         with ThreadPoolExecutor(2) as pool:  # each has stretches that keep one processor only busy
-            layers = pool.map(made, ("environment", "runtime"), (ENVIRONMENT, RUNTIME), (self._recipe.lock, runtime_lock()))
-            user, ours = layers
+            user, ours = pool.map(made, ("environment", "runtime"), (ENVIRONMENT, RUNTIME), (self._recipe.lock, runtime_lock()))
         for sentence in lacking({**ours.wants, **user.wants}, self._base.libraries):
             self._note(sentence, say)
         return _Environment(python=python, user=user, ours=ours)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -92,11 +92,16 @@ def write_layout(blobs: Blobs, descriptor: Descriptor, folder: Path, tag: str, r
 
 def write_tar(blobs: Blobs, descriptor: Descriptor, path: Path, tag: str, referrers: Sequence[Descriptor] = ()) -> None:
     """The same as one tar archive. It appears whole or not at all."""
+    write_archive(layout_tar(blobs, descriptor, tag, referrers), path)
+
+
+def write_archive(pieces: Iterable[bytes], path: Path) -> None:
+    """What everybody may read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as out:
         try:
-            for chunk in layout_tar(blobs, descriptor, tag, referrers):
-                out.write(chunk)
+            for piece in pieces:
+                out.write(piece)
             os.fchmod(out.fileno(), 0o644)
             out.flush()
             Path(out.name).rename(path)

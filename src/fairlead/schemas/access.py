@@ -18,9 +18,7 @@ PrincipalName = Annotated[
 ]
 PrincipalKind = Literal["person", "program"]
 Lifetime = Annotated[Whole, Field(gt=0, le=10 * 366 * 86_400)]
-SecretName = Annotated[
-    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$", "name for a secret", "has up to 127 letters, digits and . _ -, a letter or digit first")
-]
+SecretName = Annotated[str, Spelling.of_letters("name for a secret", 127)]
 
 
 class Workspace(Stamped):

@@ -15,9 +15,7 @@ from fairlead.schemas.services import Code, EnvironmentWish
 from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Flag, JsonObject, Key, Request, Stamped, Text, Whole
 
-BatchServiceName = Annotated[
-    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$", "name for a batch service", "has up to 127 letters, digits and . _ -, a letter or digit first")
-]
+BatchServiceName = Annotated[str, Spelling.of_letters("name for a batch service", 127)]
 ParameterId = Annotated[
     str,
     Spelling(

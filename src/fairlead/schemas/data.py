@@ -16,9 +16,7 @@ from fairlead.schemas.wire import Answer, Digest, Flag, JsonObject, Key, Moment,
 
 BUILTIN = "workspaceblobstore"
 LONGEST_QUERY = 100_000
-DatastoreName = Annotated[
-    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", "name for a datastore", "has up to 100 letters, digits and . _ -, a letter or digit first")
-]
+DatastoreName = Annotated[str, Spelling.of_letters("name for a datastore", 100)]
 DatasetName = Annotated[
     str,
     Spelling(

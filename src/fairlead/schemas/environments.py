@@ -12,9 +12,7 @@ from fairlead.errors import UsageError
 from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Answer, Flag, Key, Request, Stamped, Text
 
-EnvironmentName = Annotated[
-    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$", "name for an environment", "has up to 255 letters, digits and . _ -, a letter or digit first")
-]
+EnvironmentName = Annotated[str, Spelling.of_letters("name for an environment", 255)]
 _REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,254})(?::([1-9][0-9]{0,8}|latest))?")
 
 

@@ -52,7 +52,7 @@ def check_label(label: str) -> str:
 def check_reference(said: str) -> str:
     """Of an image that is there already. Raises UsageError."""
     if not _ANY.fullmatch(said):
-        raise UsageError(f"{said[:150]!r} names no image; write NAME or NAME:VERSION, such as churn:3.")
+        raise _no_image(said)
     return said
 
 
@@ -65,8 +65,12 @@ def parse_image(said: str) -> tuple[str, str | None]:
     """Name, and version or label if one is said. Raises UsageError."""
     found = _REFERENCE.fullmatch(said)
     if found is None:
-        raise UsageError(f"{said[:150]!r} names no image; write NAME or NAME:VERSION, such as churn:3.")
+        raise _no_image(said)
     return found["name"], found["word"]
+
+
+def _no_image(said: str) -> UsageError:
+    return UsageError(f"{said[:150]!r} names no image; write NAME or NAME:VERSION, such as churn:3.")
 
 
 class NewImage(Request):

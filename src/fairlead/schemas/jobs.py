@@ -14,10 +14,8 @@ from fairlead.schemas.services import Code, EnvironmentWish
 from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Answer, Digest, Flag, JsonObject, Key, Moment, Number, Request, Stamped, Text, Whole
 
-JobName = Annotated[str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$", "name for a job", "has up to 127 letters, digits and . _ -, a letter or digit first")]
-SideName = Annotated[
-    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$", "name for a side input", "has up to 127 letters, digits and . _ -, a letter or digit first")
-]
+JobName = Annotated[str, Spelling.of_letters("name for a job", 127)]
+SideName = Annotated[str, Spelling.of_letters("name for a side input", 127)]
 JobKind = Literal["score", "program"]
 EngineName = Literal["local", "ray", "spark"]
 InputFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow", "arff", "files"]
@@ -101,9 +99,7 @@ class JobOutput(Request):
     path: Text = ""
     format: OutputFormat = "parquet"
     action: OutputAction = "rows"
-    file_name: Annotated[
-        str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,200}$", "name for this file", "has up to 201 letters, digits and . _ -, a letter or digit first")
-    ] = "parallel_run_step.txt"
+    file_name: Annotated[str, Spelling.of_letters("name for this file", 201)] = "parallel_run_step.txt"
     """Of the one file that append_row makes."""
     keep: Annotated[list[Key], Field(max_length=10_000)] = Field(default_factory=list)
     """Input columns that stand beside the answers."""

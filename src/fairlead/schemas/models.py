@@ -10,9 +10,7 @@ from pydantic import Field, StringConstraints
 from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.wire import Answer, Digest, Flag, Key, Number, Request, Stamped, Text, Whole
 
-ModelName = Annotated[
-    str, Spelling(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$", "name for a model", "has up to 255 letters, digits and . _ -, a letter or digit first")
-]
+ModelName = Annotated[str, Spelling.of_letters("name for a model", 255)]
 AliasName = Annotated[str, Spelling(r"^[A-Za-z][A-Za-z0-9._-]{0,62}$", "alias", "has up to 63 letters, digits and . _ -, a letter first")]
 Labels = Annotated[dict[Key, Text], Field(max_length=200)]
 Metrics = Annotated[dict[Key, Number], Field(max_length=500)]

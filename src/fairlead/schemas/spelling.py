@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -28,6 +28,11 @@ class Spelling:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**handler(schema), "pattern": self.pattern}
+
+    @classmethod
+    def of_letters(cls, what: str, most: int) -> Self:
+        """Most names are alike but for how long they may be: of `most` characters."""
+        return cls(rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{most - 1}}}$", what, f"has up to {most} letters, digits and . _ -, a letter or digit first")
 
     def _check(self, text: str) -> str:
         if re.fullmatch(self.pattern, text) is None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -23,11 +21,12 @@ from fairlead.client.transport import Transport
 from fairlead.errors import BootFailure, StoreFull, Unavailable, UsageError
 from fairlead.images.archive import docker_archive
 from fairlead.images.docker_build import build_context
-from fairlead.images.layout import MARKER, write_layout
+from fairlead.images.layout import MARKER, write_archive, write_layout
 from fairlead.images.registry.pushing import Pushed
 from fairlead.images.registry.references import parse_reference
 from fairlead.images.registry.registry import Registry
 from fairlead.images.types import AGAIN, MANIFEST, SBOM, Descriptor, Put
+from fairlead.places import NO_ROOM
 from fairlead.schemas import images as wire
 from fairlead.schemas.services import Stage
 from fairlead.sdk.deploying import Say, Wish, parts_of
@@ -150,7 +149,7 @@ def write(transport: Transport, image: wire.Image, place: Path) -> Path:
     blobs = ServerBlobs(transport, image)
     with _written(place):
         if place.suffix == ".tar":
-            _write_archive(archive(blobs, image), place)
+            write_archive(archive(blobs, image), place)
             return place
         for piece in place.glob("blobs/sha256/.*"):  # what an end in the middle of a blob has left
             piece.unlink(missing_ok=True)
@@ -268,27 +267,13 @@ def _is_unfinished(folder: Path) -> bool:
     return (folder / MARKER).is_file() and not (folder / "index.json").exists()
 
 
-def _write_archive(pieces: Iterator[bytes], place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as out:
-        try:
-            for piece in pieces:
-                out.write(piece)
-            os.fchmod(out.fileno(), 0o644)
-            out.flush()
-            Path(out.name).rename(place)
-        except BaseException:
-            Path(out.name).unlink(missing_ok=True)
-            raise
-
-
 @contextmanager
 def _written(place: Path) -> Iterator[None]:
     """What this machine's disk refuses, in a sentence."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in NO_ROOM:
             raise StoreFull(f"There is no space left for {place}; free some, or give another place.") from error
         raise UsageError(f"{place} cannot be written ({error.strerror or error}); give another place.") from error
 

@@ -23,8 +23,7 @@ _CLASSES: dict[int, type[FairleadError]] = {400: UsageError, 401: Unauthenticate
 
 def score(address: str, credential: str | None, data: str | bytes | Mapping[str, Any] | Sequence[Any] | None) -> Any:
     """The answer, parsed when it is JSON. Raises the class that fits the status, with the service's own sentence."""
-    headers = {"authorization": f"Bearer {credential}"} if credential else {}
-    with httpx2.Client(headers=headers, timeout=TIMEOUT, trust_env=False, verify=trust(address)) as client:
+    with _client(address, credential, TIMEOUT) as client:
         body = _body(data) if data is not None else json.dumps(sample_of(address, client)).encode()
         return _content(_checked(_send(client, "POST", address, body), address))
 
@@ -48,7 +47,7 @@ def until_taken(service: Service, key: str) -> None:
     if service.swagger_uri is None:
         return
     give_up = time.monotonic() + TAKEN_WITHIN
-    with httpx2.Client(headers={"authorization": f"Bearer {key}"}, timeout=TAKEN_WITHIN, trust_env=False, verify=trust(service.swagger_uri)) as client:
+    with _client(service.swagger_uri, key, TAKEN_WITHIN) as client:
         while time.monotonic() < give_up:
             try:
                 if client.get(service.swagger_uri).status_code != HTTPStatus.UNAUTHORIZED:
@@ -100,6 +99,11 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+def _client(address: str, credential: str | None, timeout: float) -> httpx2.Client:
+    headers = {"authorization": f"Bearer {credential}"} if credential else {}
+    return httpx2.Client(headers=headers, timeout=timeout, trust_env=False, verify=trust(address))
 
 
 def _send(client: httpx2.Client, method: str, address: str, body: bytes | None = None) -> httpx2.Response:

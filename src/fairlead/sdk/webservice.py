@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from fairlead.client import services
 from fairlead.configurations.deployment_config import DeploymentConfiguration
@@ -258,11 +258,11 @@ class Webservice:
 
         >>> service.regen_key("Primary")
         """
-        which = key.lower()
+        which = cast(wire.KeyName, key.lower())
         if which not in ("primary", "secondary"):
             raise UsageError(f"There is no key {key!r}; say Primary or Secondary.")
-        keys = services.regenerate_key(self.workspace.transport, self.name, "primary" if which == "primary" else "secondary", set_key)
-        scoring.until_taken(self._facts, keys.primary if which == "primary" else keys.secondary)
+        keys = services.regenerate_key(self.workspace.transport, self.name, which, set_key)
+        scoring.until_taken(self._facts, getattr(keys, which))
         return keys.primary, keys.secondary
 
     def get_token(self) -> tuple[str, datetime]:

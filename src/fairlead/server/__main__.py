@@ -19,7 +19,7 @@ from fairlead.server.settings import Settings, read
 COMMANDS = ("serve", "settings", "logs", "upgrade", "backup", "restore", "fsck", "gc", "containers")
 FLAGS = ("local",)
 
-_RARELY = 50_000  # what is imported stays: looking through it for garbage, again and again, takes a tenth of the start
+_RARELY = 50_000  # new objects, from now on: what is imported stays, and looking through it for garbage again and again takes a tenth of the start
 
 
 def main(arguments: list[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import uuid
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fairlead.errors import BlobDamaged, StoreFull, UsageError
+from fairlead.places import NO_ROOM
 from fairlead.stores.durable import rename, try_lock
 from fairlead.stores.store import Readable, check_digest, chunks_of
 
@@ -100,6 +100,6 @@ def _writing(destination: Path) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        if fault.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        if fault.errno in NO_ROOM:
             raise StoreFull(f"There is no space left in {destination.parent} for {destination.name}; free some and try again.") from fault
         raise UsageError(f"{destination} cannot be written ({fault.strerror or fault}); give another place.") from fault

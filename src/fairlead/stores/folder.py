@@ -7,7 +7,6 @@ lock               shared by whoever publishes, exclusive for whoever removes wh
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import uuid
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fairlead.errors import DigestMismatch, StoreUnavailable
+from fairlead.places import NO_ROOM
 from fairlead.stores.durable import flush_folder, locked, rename
 from fairlead.stores.store import (
     EMPTY,
@@ -38,7 +38,6 @@ from fairlead.stores.store import (
 _READ_ONLY = 0o440
 _PRIVATE = 0o600
 _PRIVATE_FOLDER = 0o700
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FolderStore:
@@ -236,7 +235,7 @@ class FolderStore:
         try:
             yield
         except OSError as fault:
-            if fault.errno in _NO_SPACE:
+            if fault.errno in NO_ROOM:
                 raise store_full(self) from fault
             raise StoreUnavailable(f"The store {self.path} cannot be used: {fault.strerror or fault}. See to its disk and its permissions.") from fault
 

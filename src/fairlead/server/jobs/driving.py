@@ -186,8 +186,12 @@ class Driving:
                 observing.note_event(session, found, each)
             row.events_read = offset
             observing.note_progress(session, found, progress)
-            has_more = place.events_since(offset)[1] > offset
-            outcome = After(WATCH if alive else 0.0) if alive or has_more else self._over(session, found, row, place)
+            if alive:
+                outcome: After | Done = After(WATCH)
+            elif place.events_since(offset)[1] > offset:
+                outcome = After(0.0)
+            else:
+                outcome = self._over(session, found, row, place)
             SEEN.reach()
         return outcome
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fairlead.errors import StoreFull, Unavailable
+from fairlead.places import NO_ROOM
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ENOTDIR)
 
 
@@ -19,7 +19,7 @@ def told_of_disk(cache: Path) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        if fault.errno in _NO_ROOM:
+        if fault.errno in NO_ROOM:
             raise StoreFull(
                 f"The server has no space left where it makes things ({cache}, or its temporary folder): free some (`fairlead server gc`), or move --cache-dir."
             ) from fault

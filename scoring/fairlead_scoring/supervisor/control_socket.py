@@ -1,7 +1,8 @@
 """A Unix socket on which a supervisor is asked and told: JSON lines in, JSON lines out, one answer per line.
 
 `{"do": "status"}`; `reload` (`"fresh": false`: without new workers where nothing has changed that concerns them); `stop`
-(`"forget_secrets": true`: their folder and the keys file are removed at the end); `reopen-log`. A connection that ends without an answer has met
+(`"forget_secrets": true`: their folder and the keys file are removed at the end); `reopen-log` (front and workers follow a moment after the answer,
+so whoever renamed the file compresses it a turn later: `delaycompress` of logrotate). A connection that ends without an answer has met
 a change of supervisors: ask again. Whoever may open the socket may do all of it, so it is the owner's alone.
 """
 

@@ -116,8 +116,12 @@ def test_nobody_ready_is_said_in_each_dialect(envoy: EnvoyRouter, path: str, bod
     assert json.loads(said) == body if body else said == b"No worker of this service is ready. Try again later."
 
 
-def test_a_replica_that_is_gone_costs_no_request_while_another_is_there(envoy: EnvoyRouter, replicas: Replicas) -> None:
-    port = published(envoy, replace(route_to(replicas()), upstreams=(upstream(replicas()), replica(1001), replica(1002)))).port
+@pytest.mark.parametrize("gone", [(1, 1), (1, 1, 1, 1, 1, 1, 1), (99,), (60, 39)])
+def test_a_replica_that_is_gone_costs_no_request_while_another_is_there(envoy: EnvoyRouter, replicas: Replicas, gone: tuple[int, ...]) -> None:
+    """Whatever its share was. In the last two the one that answers has a hundredth of it."""
+    there = replicas()
+    lost = tuple(replica(1001 + number, weight) for number, weight in enumerate(gone))
+    port = published(envoy, replace(route_to(there), upstreams=(upstream(there), *lost))).port
     assert Counter(call(port)[0] for _ in range(60)) == {200: 60}
 
 

@@ -75,9 +75,13 @@ def test_reopen_log_goes_on_in_a_new_file_in_every_process(serve: Launcher, tmp_
     service = steered.start(serve)
     steered.log.rename(tmp_path / "old")
     assert steered.ask("reopen-log") == {"ok": True, "message": ""}
-    service.post("/score", {"tag": 7})
-    until(lambda: steered.log.read_text().count("\n") >= 2, "the line of the worker and that of the front")
-    assert {json.loads(line)["source"] for line in steered.log.read_text().splitlines()} == {"print", "request"}
+
+    def sources() -> set[str]:
+        """A process that has not heard of the turn yet writes to the file before."""
+        service.post("/score", {"tag": 7})
+        return {json.loads(line)["source"] for line in steered.log.read_text().splitlines()}
+
+    until(lambda: sources() == {"print", "request"}, "the lines of the worker and those of the front")
     steered.write(2)
     steered.reload()
     assert "Revision r2 serves." in steered.log.read_text(), "so does the supervisor, and so do the workers that it starts"

@@ -148,6 +148,9 @@ def test_a_signature_goes_along(shell: Shell, echo: Path, model: str, tmp_path: 
         assert f"sha256-{digest}.sig" in tags
     assert "signed " in done
     assert "signed " in shell.ok("image", "sign", "churn", "--key", "cosign.key")
+    (tmp_path / "other.key").write_bytes(generate_key_pair().private)
+    twice = [shell.ok("image", "sign", "churn", "--key", "other.key", "--json") for _ in range(2)]
+    assert [len(json.loads(said)["signatures"]) for said in twice] == [2, 2], "one of each key"
 
 
 @pytest.mark.engine

@@ -228,7 +228,7 @@ def test_tables_fit_a_terminal(command: Command, place: Path) -> None:
         (["register", "churn.pkl", "--metric", "auc=high"], "--metric auc=high: 'high' is no number"),
         (["register", "churn.pkl", "--metric", "auc=nan"], "is no number"),
         (["register", "churn.pkl", "--dataset", "training"], "write PURPOSE=NAME"),
-        (["register", "churn.pkl", "--cc", "0"], "cpu: Input should be greater than 0"),
+        (["register", "churn.pkl", "--cc", "0"], "cpu must be greater than 0"),
         (["register", "churn.pkl", "--sample-input", "absent.json"], "absent.json cannot be read"),
         (["register", "churn.pkl", "--sample-input", "churn.pkl"], "churn.pkl cannot be read (it is not UTF-8)"),
         (["register", "churn.pkl", "--sample-input", "both/inner/words.txt"], "The sample input is not JSON"),

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError, model_validator
 
 from fairlead.errors import UsageError
+from fairlead.schemas.mistakes import mistakes
 from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.storable import check_storable
 
@@ -73,9 +74,7 @@ class Request(BaseModel):
         try:
             return cls.model_validate(members)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or cls.__name__
-            raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from None
+            raise UsageError(mistakes(error.errors(include_input=False, include_url=False), cls.__name__)[0].sentence) from None
 
 
 class Answer(BaseModel):

@@ -12,17 +12,20 @@ from fairlead.errors import UsageError
 from fairlead.images.layout import LayoutBlobs
 from fairlead.images.registry.references import Reference
 from fairlead.images.registry.registry import Registry
-from fairlead.images.signing import Signature, push_signature
+from fairlead.images.signing import Signature, is_signed_by, push_signature
 from fairlead.images.signing import sign as sign_digest
 from fairlead.images.signing_keys import find_password, load_private_key
-from fairlead.schemas.images import Image, NewSignature
+from fairlead.schemas.images import Image, ImageSignature, NewSignature
 
 
 def sign(transport: Transport, image: Image, key_file: Path) -> Image:
-    """The image, signed. An encrypted key's password is in COSIGN_PASSWORD. Raises UsageError."""
+    """The image, signed; as it is, when this key has signed it already. An encrypted key's password is in COSIGN_PASSWORD. Raises UsageError."""
     if image.digest is None:
         raise UsageError(f"{image.reference} has no digest to sign: it is {'a Dockerfile' if image.context else image.state}.")
-    made = sign_digest(image.name, image.digest, load_key(key_file))
+    key = load_key(key_file)
+    if any(is_signed_by(_signature(each), image.digest, key.public_key()) for each in image.signatures):
+        return image
+    made = sign_digest(image.name, image.digest, key)
     return images.sign(transport, image.id, NewSignature(payload=made.payload.decode(), value=made.value))
 
 
@@ -39,4 +42,8 @@ def push_signatures(registry: Registry, reference: Reference, image: Image, room
     """Beside the image in the registry, where cosign looks for them. `reference`: by digest; `room`: a folder for what passes through."""
     blobs = LayoutBlobs(room)
     for each in image.signatures:
-        push_signature(registry, reference, blobs, Signature(payload=each.payload.encode(), value=each.value))
+        push_signature(registry, reference, blobs, _signature(each))
+
+
+def _signature(recorded: ImageSignature) -> Signature:
+    return Signature(payload=recorded.payload.encode(), value=recorded.value)

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 
 from fairlead.errors import Conflict, FairleadError, NotFound, StoreFull, TooLarge, Unavailable, UsageError
 from fairlead.schemas.batch_dialect import SeedsProblem
+from fairlead.schemas.mistakes import mistakes
 from fairlead.schemas.wire import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -83,10 +84,9 @@ def _unreadable(request: Request, error: Exception) -> JSONResponse:
     if request.method != "GET" and not _says_json(request) and any(tuple(each["loc"]) == ("body",) for each in error.errors()):
         said = request.headers.get("content-type", "none")
         return _response(request, UsageError, 400, f"The body was not read as JSON: its content type is {said}. Send `Content-Type: application/json`.")
-    found = [{"where": ".".join(str(part) for part in each["loc"]), "what": each["msg"].removeprefix("Value error, ")} for each in error.errors()]
-    first = found[0]
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return _response(request, UsageError, 400, f"{first['where']}: {first['what']}{more}.", errors=found[:20])
+    found = mistakes(error.errors())
+    more = f" There {'is 1 more mistake' if len(found) == 2 else f'are {len(found) - 1} more mistakes'}." if len(found) > 1 else ""
+    return _response(request, UsageError, 400, found[0].sentence + more, errors=[{"where": each.where, "what": each.what} for each in found[:20]])
 
 
 def _broken(error: RequestValidationError) -> str:

@@ -59,7 +59,7 @@ def test_the_nearest_name_is_one(said: str) -> None:
 
 
 def test_what_the_wire_does_not_take_is_a_sentence() -> None:
-    with pytest.raises(UsageError, match=r"^primary_key: String should have at least 16 characters\.$"):
+    with pytest.raises(UsageError, match=r"^primary_key must have 16 characters or more\.$"):
         NewService.of(name="churn", primary_key="short")
 
 

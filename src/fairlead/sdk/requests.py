@@ -52,6 +52,8 @@ def settings_of(configuration: DeploymentConfiguration | None, *, only_said: boo
     kept = {name: value for name in _KEPT if (value := getattr(configuration, name)) is not None}
     if configuration.tls.cname:
         kept["cname"] = configuration.tls.cname
+    if configuration.compute_type in ("aci", "aks") and not only_said:
+        kept["compute_type"] = configuration.compute_type  # where it was meant to run; its target says where it does
     return {**said, "kept": kept} if kept else said
 
 

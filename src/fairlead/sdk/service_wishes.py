@@ -32,6 +32,11 @@ def fits(said: Mapping[str, str], wanted: Sequence[str | Sequence[str]] | None) 
     return all(each in said if isinstance(each, str) else (each[0] in said and list(each[1:]) in ([], [said[each[0]]])) for each in wanted or ())
 
 
+def kind_of(service: Service) -> str:
+    """What its configuration called it, aci or aks; else the target that it runs on."""
+    return str((service.settings.kept or {}).get("compute_type") or service.target)
+
+
 def runs_image(service: Service, name: str | None, identity: str | None, digest: str | None) -> bool:
     """Whether it runs the image that is meant; any, when none is."""
     if not (name or identity or digest):

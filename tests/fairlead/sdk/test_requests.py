@@ -19,7 +19,7 @@ def test_aks_words_become_settings() -> None:
     settings = Settings.of(**settings_of(said, only_said=False))
     assert (settings.replicas, settings.scoring_timeout_ms, settings.max_queue_wait_ms, settings.max_waiting) == (2, 5000, 100, 3)
     assert settings.memory_gb == 2
-    assert settings.kept == {"namespace": "ns"}
+    assert settings.kept == {"namespace": "ns", "compute_type": "aks"}
     assert settings.probes is not None
     assert settings.probes["period_seconds"] == 5
 

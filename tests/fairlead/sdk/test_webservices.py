@@ -107,7 +107,7 @@ def test_what_has_no_effect_here_is_said_and_kept(ws: Workspace, echo: Path, cap
     service = deploy(ws, "clouds", echo, AciWebservice.deploy_configuration(cpu_cores=1, location="westeurope", dns_name_label="x", description="d"))
     assert "No effect on a service of this machine" in caplog.text
     assert service.description == "d"
-    assert service.serialize()["settings"]["kept"] == {"location": "westeurope", "dns_name_label": "x"}
+    assert service.serialize()["settings"]["kept"] == {"location": "westeurope", "dns_name_label": "x", "compute_type": "aci"}
 
 
 def test_an_update_changes_what_is_said_and_nothing_else(ws: Workspace, echo: Path, tmp_path: Path) -> None:
@@ -156,9 +156,14 @@ def test_services_are_found_by_what_they_are(ws: Workspace, echo: Path, tmp_path
     assert [each.name for each in Webservice.list(ws, model_id="weights:1")] == ["with-model"]
     assert [each.name for each in Webservice.list(ws, tags=["team"])] == ["with-model"]
     assert [each.name for each in Webservice.list(ws, tags=[["team", "b"]])] == []
-    assert [each.name for each in Webservice.list(ws, compute_type="ACI")] == []
+    assert [each.name for each in Webservice.list(ws, compute_type="ACI")] == ["with-model"]
+    assert [each.name for each in Webservice.list(ws, compute_type="AKS")] == []
     assert [each.name for each in Webservice.list(ws, compute_type="LOCAL")] == ["with-model", "without"]
-    assert [each.id for each in ws.webservices["with-model"].models] == ["weights:1"]
+    meant = ws.webservices["with-model"]
+    meant.update(deployment_config=AciWebservice.deploy_configuration(location="westeurope"))
+    meant.wait_for_deployment()
+    assert (Webservice(ws, "with-model").compute_type, Webservice(ws, "without").compute_type) == ("ACI", "LOCAL"), "an update does not change what it is"
+    assert [each.id for each in meant.models] == ["weights:1"]
     with pytest.raises(InUse, match="with-model"):
         model.delete()
     assert Webservice.list(ws, image_name="x") == []

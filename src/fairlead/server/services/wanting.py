@@ -272,6 +272,8 @@ def _alike(base: RevisionRow, plan: Plan) -> RevisionRow | None:
 def _merged(base: RevisionRow, said: Settings | None) -> Settings:
     """An omitted one stays; null goes back to the default."""
     changes: dict[str, Any] = said.model_dump(mode="json", exclude_unset=True) if said else {}
+    if changes.get("kept"):
+        changes["kept"] = (base.settings.get("kept") or {}) | changes["kept"]
     return Settings.model_validate({key: value for key, value in (base.settings | changes).items() if value is not None})
 
 

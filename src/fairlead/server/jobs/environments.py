@@ -21,6 +21,7 @@ from fairlead.server.making.caches import Caches
 from fairlead.server.making.plans import Plan
 from fairlead.server.making.provision import Locked, Pinned
 from fairlead.stores import Store
+from fairlead.targets.files import read_json, write_json
 
 LOG = logging.getLogger(__name__)
 Say = Callable[[str], None]
@@ -79,19 +80,32 @@ def _with_welcome(own: Lock, of: Ingredients, caches: Caches, say: Say) -> Lock:
 
 
 def _second(own: Lock, beside: Sequence[str], asked_for: frozenset[str], caches: Caches, say: Say) -> Lock:
-    """In the versions of the first; but for packages that came along unasked, and that batch cannot take in that version."""
+    """In the versions of the first; but for packages that came along unasked, and that batch cannot take in that version.
+
+    Which those are is remembered beside the locks: a resolver takes long to find that there is no way.
+    """
     say(f"Choosing versions of what batch needs beside: {', '.join(_name(each) for each in beside)}")
-    pins: Sequence[str] = own.requirements
+    found_before = caches.locks / f"{_spec(own, own.requirements, beside).digest}-{own.python}.gave-way.json"
+    loose = set(read_json(found_before).get("pins", ())) & set(own.requirements)
     while True:
-        spec = EnvironmentSpec(python=own.python, requirements=(*pins, *beside), constraints=tuple(pins), allow_source_builds=own.source_builds)
+        if loose:
+            say(f"Batch needs another version than {', '.join(sorted(map(_pin, loose)))}, which nothing of the model asks for by its name.")
+        pins = [each for each in own.requirements if each not in loose]
         try:
-            return locking.lock(spec, kept=caches.locks, say=say)
+            made = locking.lock(_spec(own, pins, beside), kept=caches.locks, say=say)
         except EnvironmentFailure as failure:
-            loose = [each for each in pins if failure.cause == "conflict" and _name(each) not in asked_for and _pin(each) in failure.log]
-            if not loose:
+            more = {each for each in pins if failure.cause == "conflict" and _name(each) not in asked_for and _pin(each) in failure.log}
+            if not more:
                 raise _named(failure, pins, beside) from failure
-            say(f"Batch needs another version than {', '.join(map(_pin, loose))}, which nothing of the model asks for by its name.")
-            pins = [each for each in pins if each not in loose]
+            loose |= more
+        else:
+            if loose:
+                write_json(found_before, {"pins": sorted(loose)})
+            return made
+
+
+def _spec(own: Lock, pins: Sequence[str], beside: Sequence[str]) -> EnvironmentSpec:
+    return EnvironmentSpec(python=own.python, requirements=(*pins, *beside), constraints=tuple(pins), allow_source_builds=own.source_builds)
 
 
 def _asked_for(of: Ingredients, own: Lock) -> frozenset[str]:

@@ -95,6 +95,21 @@ def test_what_came_along_unasked_gives_way_to_what_batch_needs(tmp_path: Path) -
         locked(tmp_path, EnvironmentSpec(requirements=("requests", "idna==3.10")), "idna<3.7")
 
 
+def test_what_gave_way_once_is_not_sought_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = EnvironmentSpec(requirements=("requests",))
+    once = locked(tmp_path, own, "idna<3.7")
+
+    def asked_again(*_arguments: Any, **_named: Any) -> None:
+        raise AssertionError("the resolver was asked again")
+
+    monkeypatch.setattr(locking, "run_uv", asked_again)
+    said: list[str] = []
+    assert locked(tmp_path, own, "idna<3.7", say=said.append).batch == once.batch
+    assert any(line.startswith("Batch needs another version than idna==") for line in said), "and it is said each time"
+    with pytest.raises(AssertionError, match="asked again"):
+        locked(tmp_path, own, "idna<3.6")
+
+
 def test_what_is_welcome_is_taken_where_it_can_be_had_and_no_version_moves(tmp_path: Path) -> None:
     own = EnvironmentSpec(requirements=("idna==3.7",))
     taken = locked(tmp_path, own, "certifi", welcome=("six", "idna>=3.8")).batch.requirements

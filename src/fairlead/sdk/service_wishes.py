@@ -37,6 +37,11 @@ def kind_of(service: Service) -> str:
     return str((service.settings.kept or {}).get("compute_type") or service.target)
 
 
+def is_of_kind(service: Service, kind: str | None) -> bool:
+    """Any, when none is meant."""
+    return kind is None or kind.lower() in (service.target, kind_of(service))
+
+
 def runs_image(service: Service, name: str | None, identity: str | None, digest: str | None) -> bool:
     """Whether it runs the image that is meant; any, when none is."""
     if not (name or identity or digest):

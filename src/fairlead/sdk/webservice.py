@@ -19,7 +19,7 @@ from fairlead.sdk.following import Step, failure_facts, follow
 from fairlead.sdk.image import Image
 from fairlead.sdk.image_wishes import check_target
 from fairlead.sdk.inference_config import InferenceConfig
-from fairlead.sdk.service_wishes import fits, kind_of, runs_image, wish_of
+from fairlead.sdk.service_wishes import fits, is_of_kind, kind_of, runs_image, wish_of
 
 if TYPE_CHECKING:
     from fairlead.sdk.model import Model
@@ -62,15 +62,12 @@ class Webservice:
     ) -> list[Self]:
         """Services that fit every filter. A tag or property is a key, or a pair of key and value; `model_id` and `image_id` are `name:version`;
         `compute_type` is ACI or AKS, as they were deployed, or the target that they run on.
-
         >>> [service.name for service in Webservice.list(ws, model_name="churn")]
         ['churn']
         """
         found = services.list_services(workspace.transport, model=model_id or model_name)
-        wanted, image = None if compute_type is None else compute_type.lower(), (image_name, image_id, image_digest)
-        chosen = [each for each in found if wanted in (None, each.target, kind_of(each)) and fits(each.tags, tags) and fits(each.properties, properties)]
-        chosen = [each for each in chosen if runs_image(each, *image)]
-        return [cls.of(workspace, each) for each in chosen]
+        chosen = [each for each in found if is_of_kind(each, compute_type) and runs_image(each, image_name, image_id, image_digest)]
+        return [cls.of(workspace, each) for each in chosen if fits(each.tags, tags) and fits(each.properties, properties)]
 
     @classmethod
     def deploy_from_model(

@@ -66,14 +66,11 @@ def create(context: Context) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # the page would load its scripts from elsewhere
         redoc_url=None,
-        responses=problems.DOCUMENTED,
         redirect_slashes=False,
     )
     app.state.context = context
     problems.install(app)
-    app.include_router(meta)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes += routes()  # as they are: `include_router` would analyse each again, at the first request of each server
     app.add_middleware(Door, context=context, routes=routes())
     app.add_middleware(RequestLog)
     app.add_middleware(Surroundings)  # the last that is added is the first that a request meets

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 
 from fairlead.server.db import finish
+from fairlead.server.problems import DOCUMENTED
 
 
 class CommittingRoute(APIRoute):
@@ -29,7 +30,7 @@ class Router(APIRouter):
     """What every domain's `routes.py` begins with."""
 
     def __init__(self, *, prefix: str, tags: list[str | Enum], responses: dict[int | str, dict[str, Any]] | None = None) -> None:
-        super().__init__(prefix=prefix, tags=tags, route_class=CommittingRoute, responses=responses)
+        super().__init__(prefix=prefix, tags=tags, route_class=CommittingRoute, responses=DOCUMENTED | (responses or {}))
 
 
 def _committing(endpoint: Callable[..., Any]) -> Callable[..., Any]:

@@ -56,14 +56,22 @@ def is_marked(process: psutil.Process, mark: str) -> bool:
 
 
 def kill_left(mark: str, folder: Path) -> None:
-    """End whatever carries the mark, and the deployed services whose state is below the folder: those inherit no mark, and outlive their server."""
-    processes = list(psutil.process_iter())
+    """End whatever carries the mark, and the deployed services whose state is below the folder: those inherit no mark, and outlive their server.
+
+    All stand still before the first is killed: a front that outlived its supervisor would start another one.
+    """
+    while left := _left(mark, folder):
+        for act in (psutil.Process.suspend, psutil.Process.kill):
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    act(process)
+        psutil.wait_procs(left, timeout=10)
+
+
+def _left(mark: str, folder: Path) -> list[psutil.Process]:
+    processes = [each for each in psutil.process_iter(["status"]) if each.info["status"] != psutil.STATUS_ZOMBIE]
     sessions = {_session(process) for process in processes if _names(process, folder)} - {None, os.getsid(0)}
-    left = [process for process in processes if is_marked(process, mark) or _session(process) in sessions]
-    for process in left:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(left, timeout=10)
+    return [process for process in processes if is_marked(process, mark) or _session(process) in sessions]
 
 
 def _names(process: psutil.Process, folder: Path) -> bool:

@@ -134,7 +134,7 @@ def test_a_terminal_shows_a_bar(shell: Shell, rows: pd.DataFrame, deploying_plan
         (("level.joblib", "--query", "select 1"), "--query and --database belong together"),
         (("level.joblib", "--in", "a.parquet", "--append-row", "a.txt", "--summary-only"), "say one, or neither"),
         (("level.joblib", "--in", "a.parquet", "--mini-batch", "many"), "'many' is no mini-batch; write 10MB, 10000rows or 5files."),
-        (("level.joblib", "--in", "a.parquet", "--engine", "dask"), "engine.name: "),
+        (("level.joblib", "--in", "a.parquet", "--engine", "dask"), "engine.name must be "),
         (("level.joblib", "--in", "a.parquet", "--source-dir", "."), "--source-dir is the folder of a script"),
         (("level.joblib", "--in", "a.parquet", "--credentials", "absent", "s3://bucket/x.parquet"), "absent"),
         (("absent.pkl", "--in", "a.parquet"), "There is no file absent.pkl."),

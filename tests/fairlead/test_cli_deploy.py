@@ -229,7 +229,7 @@ def test_a_model_of_a_foreign_account_is_refused(shell: Shell) -> None:
         (["scale", "absent"], "How many replicas?"),
         (["scale", "absent", "-z", "3"], "There is no service 'absent'"),
         (["regen-key", "absent", "-k", "Third"], "Say -k Primary or -k Secondary"),
-        (["regen-key", "absent", "-k", "primary", "-s", "short"], "at least 16 characters"),
+        (["regen-key", "absent", "-k", "primary", "-s", "short"], "value must have 16 characters or more"),
         (["rollback", "absent"], "There is no service 'absent'"),
         (["reload", "absent"], "There is no service 'absent'"),
         (["delete", "absent"], "There is no service 'absent'"),

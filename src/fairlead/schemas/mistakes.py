@@ -67,6 +67,8 @@ def _mistake(error: Mapping[str, Any], where: str) -> Mistake:
 
 
 def _in_words(kind: str, error: Mapping[str, Any]) -> str:
+    if error.get("ctx", {}).get("min_length") == 1:
+        return "must not be empty"
     if words := WORDS.get(kind):
         return words.format_map({name: f"{value:g}" if isinstance(value, float) else value for name, value in error.get("ctx", {}).items()})
     stem, _, ending = kind.rpartition("_")

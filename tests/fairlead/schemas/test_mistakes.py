@@ -28,6 +28,7 @@ class Body(BaseModel):
     replicas: Annotated[int, Field(ge=1, le=9)] = 1
     key: Annotated[str, Field(min_length=16, max_length=20)] = "k" * 16
     rows: Annotated[list[int], Field(max_length=2)] = []
+    words: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = ["x"]
     color: Literal["blue", "green"] = "blue"
     is_on: bool = True
     facts: dict[str, str] = {}
@@ -53,6 +54,8 @@ class Body(BaseModel):
         ({"key": 3}, "key must be a text."),
         ({"rows": [1, 2, 3]}, "rows must have 2 entries or fewer."),
         ({"rows": SECRET}, "rows must be a list."),
+        ({"words": []}, "words must not be empty."),
+        ({"words": [""]}, "words.0 must not be empty."),
         ({"rows": [1, SECRET]}, "rows.1 must be a whole number."),
         ({"color": SECRET}, "color must be 'blue' or 'green'."),
         ({"is_on": SECRET}, "is_on must be true or false."),

@@ -49,7 +49,7 @@ def test_an_idempotency_key_makes_one_job(owner: Transport, code: Code) -> None:
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"inputs": []}, "at least 1 item"),
+        ({"inputs": []}, "inputs must not be empty"),
         ({"inputs": [{"urls": ["/a"], "dataset": "x"}]}, "an input is one of"),
         ({"inputs": [{"urls": ["relative.csv"]}]}, "no absolute path"),
         ({"inputs": [{"urls": ["/a/../b"]}]}, "no absolute path"),

@@ -60,7 +60,9 @@ def kill_left(mark: str, folder: Path) -> None:
 
     All stand still before the first is killed: a front that outlived its supervisor would start another one.
     """
-    while left := _left(mark, folder):
+    for _ in range(5):  # what was started meanwhile is ended in the next round
+        if not (left := _left(mark, folder)):
+            return
         for act in (psutil.Process.suspend, psutil.Process.kill):
             for process in left:
                 with contextlib.suppress(psutil.Error):

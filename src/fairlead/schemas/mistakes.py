@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 WORDS: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is not known here; check its spelling, or leave it out",
@@ -57,10 +59,15 @@ def mistakes(errors: Sequence[Any], whole: str = "") -> list[Mistake]:
     return [_mistake(each, ".".join(str(part) for part in each["loc"]) or whole) for each in errors]
 
 
+def first_mistake(error: ValidationError, whole: str = "") -> str:
+    """As a sentence; `whole` as in `mistakes`."""
+    return mistakes(error.errors(include_input=False, include_url=False), whole)[0].sentence
+
+
 def _mistake(error: Mapping[str, Any], where: str) -> Mistake:
     kind = error["type"]
-    if kind in ("value_error", "assertion_error"):  # a validator of ours, in a sentence of its own
-        what = error["msg"].partition("error, ")[2] or error["msg"]
+    if kind == "value_error":  # a validator of ours, in a sentence of its own
+        what = error["msg"].removeprefix("Value error, ")
         return Mistake(where, what, f"{where}: {what}." if where else f"{what}.")
     what = _in_words(kind, error)
     return Mistake(where, what, f"{where} {what}.".lstrip())

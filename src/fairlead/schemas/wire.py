@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError, model_validator
 
 from fairlead.errors import UsageError
-from fairlead.schemas.mistakes import mistakes
+from fairlead.schemas.mistakes import first_mistake
 from fairlead.schemas.spelling import Spelling
 from fairlead.schemas.storable import check_storable
 
@@ -74,7 +74,7 @@ class Request(BaseModel):
         try:
             return cls.model_validate(members)
         except ValidationError as error:
-            raise UsageError(mistakes(error.errors(include_input=False, include_url=False), cls.__name__)[0].sentence) from None
+            raise UsageError(first_mistake(error, cls.__name__)) from None
 
 
 class Answer(BaseModel):

@@ -62,6 +62,7 @@ class Webservice:
     ) -> list[Self]:
         """Services that fit every filter. A tag or property is a key, or a pair of key and value; `model_id` and `image_id` are `name:version`;
         `compute_type` is ACI or AKS, as they were deployed, or the target that they run on.
+
         >>> [service.name for service in Webservice.list(ws, model_name="churn")]
         ['churn']
         """

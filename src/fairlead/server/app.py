@@ -70,8 +70,9 @@ def create(context: Context) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    app.router.routes += routes()  # as they are: `include_router` would analyse each again, at the first request of each server
-    app.add_middleware(Door, context=context, routes=routes())
+    every = routes()
+    app.router.routes += every  # as they are: `include_router` would analyse each again, at the first request of each server
+    app.add_middleware(Door, context=context, routes=every)
     app.add_middleware(RequestLog)
     app.add_middleware(Surroundings)  # the last that is added is the first that a request meets
     return app

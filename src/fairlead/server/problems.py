@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -79,19 +80,20 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
 def _unreadable(request: Request, error: Exception) -> JSONResponse:
     """What does not fit the route's declared parameters or body: the first place, in words; all of them as members."""
     assert isinstance(error, RequestValidationError)
-    if any(each["type"] == "json_invalid" for each in error.errors()):
-        return _response(request, UsageError, 400, f"The body is no JSON: {_broken(error)}.")
-    if request.method != "GET" and not _says_json(request) and any(tuple(each["loc"]) == ("body",) for each in error.errors()):
+    errors = error.errors()
+    broken = next((each for each in errors if each["type"] == "json_invalid"), None)
+    if broken is not None:
+        return _response(request, UsageError, 400, f"The body is no JSON: {_broken(broken)}.")
+    if request.method != "GET" and not _says_json(request) and any(tuple(each["loc"]) == ("body",) for each in errors):
         said = request.headers.get("content-type", "none")
         return _response(request, UsageError, 400, f"The body was not read as JSON: its content type is {said}. Send `Content-Type: application/json`.")
-    found = mistakes(error.errors())
+    found = mistakes(errors)
     more = f" There {'is 1 more mistake' if len(found) == 2 else f'are {len(found) - 1} more mistakes'}." if len(found) > 1 else ""
     return _response(request, UsageError, 400, found[0].sentence + more, errors=[{"where": each.where, "what": each.what} for each in found[:20]])
 
 
-def _broken(error: RequestValidationError) -> str:
-    first = next(each for each in error.errors() if each["type"] == "json_invalid")
-    return f"{first.get('ctx', {}).get('error', 'it cannot be read')}, at character {first['loc'][-1]}"
+def _broken(error: Mapping[str, Any]) -> str:
+    return f"{error.get('ctx', {}).get('error', 'it cannot be read')}, at character {error['loc'][-1]}"
 
 
 def _says_json(request: Request) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fairlead.errors import Forbidden, UsageError
 from fairlead.schemas.data import DataPath, DatasetDefinition, parse_dataset
 from fairlead.schemas.data_urls import SQL, Url, read_url
-from fairlead.schemas.mistakes import mistakes
+from fairlead.schemas.mistakes import first_mistake
 from fairlead.server.accounts.secrets import open_secrets, refuse_missing
 from fairlead.server.data import credentials, stores
 from fairlead.server.data.ground import Ground
@@ -125,7 +125,7 @@ def _definition(said: Mapping[str, Any]) -> DatasetDefinition:
     try:
         return DatasetDefinition.model_validate(dict(said))
     except ValidationError as error:
-        raise UsageError(f"This input cannot be read: {mistakes(error.errors(include_input=False, include_url=False))[0].sentence}") from None
+        raise UsageError(f"This input cannot be read: {first_mistake(error)}") from None
 
 
 def _opened(ground: Ground, row: DatastoreRow, url: Url, secret: str | None) -> Located:
